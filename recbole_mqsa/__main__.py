@@ -1,0 +1,8 @@
+"""``python -m recbole_mqsa`` is the command line."""
+
+import sys
+
+from recbole_mqsa.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,356 @@
+"""What RecBole 1.2.1 needs in order to run today, each work-around a function in ``WORKAROUNDS``.
+
+Nothing of RecBole's is changed on disk. ``apply()`` comes before any other import of ``recbole``, whose
+modules read numpy's old names and ray while they are imported.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import os
+import pickle
+import sys
+import types
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from recbole_mqsa.errors import UserError
+
+tensorboard_folder: ContextVar[Path | None] = ContextVar("tensorboard_folder", default=None)
+"""Where trainers made in this context write their tensorboard events; None leaves it to RecBole."""
+
+
+def apply() -> None:
+    """Run all work-arounds in order; a second call changes nothing."""
+    for workaround in WORKAROUNDS:
+        workaround()
+
+
+def numpy_aliases() -> None:
+    """RecBole 1.2.1 with numpy >= 1.24. Without it: no ``np.float``, so MRR, MAP, GAUC and item features fail
+    in a process that made no Config; with numpy 2 no ``np.float_`` either, and Config itself fails."""
+    aliases = {
+        "bool": np.bool_,
+        "int": np.int_,
+        "long": np.int_,
+        "float": np.float64,
+        "float_": np.float64,
+        "complex": np.complex128,
+        "complex_": np.complex128,
+        "object": np.object_,
+        "str": np.str_,
+        "unicode": np.str_,
+        "unicode_": np.str_,
+    }
+    for name, value in aliases.items():
+        if name not in vars(np):  # hasattr would make numpy warn of the names it dropped
+            setattr(np, name, value)
+
+
+def scipy_dok_update() -> None:
+    """RecBole 1.2.1 with scipy >= 1.13. Without it: ``dok_matrix`` has no ``_update``, with which LightGCN,
+    NGCF, NCL, GCMC, SpectralCF, KGIN and MCCLK fill their adjacency matrix."""
+    if not hasattr(sparse.dok_matrix, "_update"):
+        sparse.dok_matrix._update = lambda self, entries: self._dict.update(entries)
+
+
+def lazy_ray() -> None:
+    """RecBole 1.2.1 with any ray. Without it: ``recbole.quick_start`` imports ray 2.6.3, which numpy 2 and
+    setuptools >= 81 break, though ray serves one function, ``objective_function``. Here ray is imported when
+    that one is called; ``import ray`` elsewhere stays what it was."""
+    if "recbole.quick_start" in sys.modules:
+        return
+    known = sys.modules.get("ray")
+    sys.modules["ray"] = _StandIn("ray", _from_ray, tune=_StandIn("ray.tune", _from_ray))
+    try:
+        importlib.import_module("recbole.quick_start")
+    finally:
+        del sys.modules["ray"]
+        if known is not None:
+            sys.modules["ray"] = known
+
+
+def safe_checkpoints() -> None:
+    """RecBole 1.2.1 with torch >= 2.6. Without it: a trainer saves its Config, numpy numbers and pickle
+    protocol 4, all of which ``torch.load`` refuses in its safe mode, so that every run dies at its final
+    test; with an older torch, loading is unsafe. All trainers save and load through this module's name
+    ``torch``."""
+    from recbole.trainer import trainer
+
+    if trainer.torch is torch:
+        trainer.torch = _StandIn(
+            "torch", functools.partial(getattr, torch), save=_save_checkpoint, load=safe_load
+        )
+
+
+def array_parameters() -> None:
+    """RecBole 1.2.1 with torch >= 2.6. Without it: a loaded ItemKNN, EASE or SLIMElastic has no arrays, which
+    are no tensors and so are packed in a safe checkpoint (see ``safe_checkpoints``)."""
+    from recbole.model.abstract_recommender import AbstractRecommender
+
+    def unpacking(load: Callable[..., None]) -> Callable[..., None]:
+        return lambda self, para: load(self, _unpack(para))
+
+    _replace(AbstractRecommender, "load_other_parameter", unpacking)
+
+
+def whole_downloads() -> None:
+    """RecBole 1.2.1. Without it: a download raises at its end unless there is a process group, asks on the
+    terminal above 1 GB, and when it breaks off leaves a folder that is then taken for the data set."""
+    from recbole.data.dataset import Dataset
+
+    from recbole_mqsa.data.download import fetch, needs_download
+
+    def downloading(_: Callable[..., None]) -> Callable[..., None]:
+        def download(self: Any) -> None:
+            if not self.config["local_rank"]:
+                fetch(self.dataset_name, Path(self.dataset_path), self._get_download_url("url"))
+
+        return download
+
+    def loading(load: Callable[..., None]) -> Callable[..., None]:
+        def load_data(self: Any, token: str, dataset_path: str) -> None:
+            try:
+                if needs_download(Path(dataset_path), token):
+                    self._download()
+            finally:  # always met by all: a late process finds the folder finished and would not come
+                if torch.distributed.is_available() and torch.distributed.is_initialized():
+                    torch.distributed.barrier()
+            load(self, token, dataset_path)
+
+        return load_data
+
+    _replace(Dataset, "_download", downloading)
+    _replace(Dataset, "_load_data", loading)
+
+
+def literal_settings() -> None:
+    """RecBole 1.2.1. Without it: every string among the settings is evaluated as a Python expression, so a
+    command line or a dictionary can run anything."""
+    from recbole.config import Config
+
+    def converting(_: Callable[..., Any]) -> Callable[..., Any]:
+        def convert(self: Any, settings: dict[str, Any]) -> dict[str, Any]:
+            return {key: literal(v) if isinstance(v, str) else v for key, v in settings.items()}
+
+        return convert
+
+    _replace(Config, "_convert_config_dict", converting)
+
+
+def own_argument_lists() -> None:
+    """RecBole 1.2.1. Without it: a Config adds its data set's keys to the list that all Configs of a process
+    share, so that one run's keys are known to the next."""
+    from recbole.config import Config
+
+    def copying(categorise: Callable[..., None]) -> Callable[..., None]:
+        def categorise_own(self: Any) -> None:
+            categorise(self)
+            self.parameters = {category: list(names) for category, names in self.parameters.items()}
+
+        return categorise_own
+
+    _replace(Config, "_init_parameters_category", copying)
+
+
+def tensorboard_in_run() -> None:
+    """RecBole 1.2.1. Without it: every run writes its events below ``log_tensorboard`` of the current folder,
+    wherever its other files go (see ``tensorboard_folder``)."""
+    from recbole.trainer import trainer
+
+    def directing(writer_for: Callable[..., Any]) -> Callable[..., Any]:
+        def get_tensorboard(logger: Any) -> Any:
+            folder = tensorboard_folder.get()
+            if folder is None:
+                return writer_for(logger)
+            from torch.utils.tensorboard import SummaryWriter
+
+            return SummaryWriter(str(folder))
+
+        return get_tensorboard
+
+    _replace(trainer, "get_tensorboard", directing)
+
+
+WORKAROUNDS: tuple[Callable[[], None], ...] = (
+    numpy_aliases,
+    scipy_dok_update,
+    lazy_ray,
+    safe_checkpoints,
+    array_parameters,
+    whole_downloads,
+    literal_settings,
+    own_argument_lists,
+    tensorboard_in_run,
+)
+
+
+def literal(text: str) -> Any:
+    """The number, truth value, None, string, list, tuple or dictionary that ``text`` spells, else ``text``.
+
+    Truth values and ``none``, ``null``, ``~`` count in any case, as in yaml. Nothing is ever evaluated.
+    """
+    word = text.strip()
+    if word.lower() in _WORDS:
+        return _WORDS[word.lower()]
+    try:
+        value = ast.literal_eval(word)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text
+    return value if isinstance(value, (str, int, float, list, tuple, dict, type(None))) else text
+
+
+_WORDS = {"true": True, "false": False, "none": None, "null": None, "~": None}
+
+
+def plain(value: Any) -> Any:
+    """``value`` in numbers, strings, lists, dictionaries and None, which json and safe loading accept.
+
+    Devices, types, enum members and paths become their text; numpy's numbers and arrays become Python's. A
+    dictionary's entries without such a form are left out.
+
+    Raises:
+        TypeError: ``value`` itself has no such form.
+    """
+    return _convert(value, _plain_leaf)
+
+
+def safe_load(path: str | os.PathLike[str], map_location: Any = "cpu") -> Any:
+    """A checkpoint, loaded in torch's safe mode, in which a file can bring data but run nothing.
+
+    Raises:
+        UserError: the file is missing, damaged or foreign, or holds more than plain data.
+    """
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except OSError as error:
+        raise UserError(
+            f"The checkpoint {path} cannot be read ({error.strerror}): check its path."
+        ) from error
+    except Exception as error:  # torch meets foreign formats with anything from KeyError to RuntimeError
+        if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path):
+            raise UserError(
+                f"The checkpoint {path} holds Python objects besides plain data, and loading them could run "
+                "anything: train anew with recbole_mqsa imported."
+            ) from error
+        raise UserError(f"{path} is damaged or no checkpoint: choose another file or train anew.") from error
+
+
+def _replace(owner: Any, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Put ``wrap(original)`` in the place of ``owner.name``, once."""
+    original = getattr(owner, name)
+    if not hasattr(original, "replaced_by_recbole_mqsa"):
+        replacement = functools.wraps(original)(wrap(original))
+        replacement.replaced_by_recbole_mqsa = True  # type: ignore[attr-defined]
+        setattr(owner, name, replacement)
+
+
+class _StandIn(types.ModuleType):
+    """A module of some attributes of its own; the others are looked up when they are asked for."""
+
+    def __init__(self, name: str, look_up: Callable[[str], Any], **own: Any) -> None:
+        super().__init__(name)
+        vars(self).update(own, _look_up=look_up)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # the import system and inspect only probe for these
+            raise AttributeError(name)
+        return self._look_up(name)
+
+
+def _from_ray(name: str) -> Any:
+    """An attribute of ``ray.tune``, which is imported for it."""
+    try:
+        tune = importlib.import_module("ray.tune")
+    except Exception as error:  # numpy 2 makes ray raise AttributeError
+        if "ray" not in sys.modules:  # its import broke off half-way
+            for module in [module for module in sys.modules if module.startswith("ray.")]:
+                del sys.modules[module]
+        raise RuntimeError(
+            f"RecBole wants ray.tune.{name}, but ray cannot be imported ({type(error).__name__}: {error}): "
+            'ray 2.6.3 works after pip install "numpy<2" "setuptools<81" "pyarrow<22".'
+        ) from error
+    return getattr(tune, name)
+
+
+def _save_checkpoint(state: dict[str, Any], file: str, **_: Any) -> None:
+    """What RecBole's trainers call for ``torch.save``; safe mode cannot read their pickle protocol 4."""
+    checkpoint = dict(state, config=plain(state["config"].final_config_dict))
+    for entry in state.keys() - {"config", "state_dict", "optimizer"}:
+        checkpoint[entry] = _convert(state[entry], _pack_leaf)
+    torch.save(checkpoint, file)
+
+
+class _NoPlainForm(TypeError):
+    """A value that is more than data."""
+
+
+def _convert(value: Any, leaf: Callable[[Any], Any]) -> Any:
+    if isinstance(value, Mapping):
+        converted = {}
+        for key, entry in value.items():
+            with suppress(_NoPlainForm):
+                converted[leaf(key)] = _convert(entry, leaf)
+        return converted
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_convert(entry, leaf) for entry in value]
+    return leaf(value)
+
+
+def _plain_leaf(value: Any) -> Any:
+    if isinstance(value, (Enum, Path, torch.device, torch.dtype)):
+        return str(value)
+    if isinstance(value, (np.generic, np.ndarray)):  # before float, of which np.float64 is one
+        return _convert(value.tolist(), _plain_leaf)
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    if value is None:
+        return None
+    raise _NoPlainForm(f"{type(value).__name__} has no plain form")
+
+
+_KIND = "recbole_mqsa.kind"  # marks a packed array in a checkpoint
+
+
+def _pack_leaf(value: Any) -> Any:
+    """Tensors stay, arrays and sparse matrices become tensors that ``_unpack`` knows.
+
+    A module that a model lists besides its parameters has no such form: ``state_dict`` holds it already.
+    """
+    if isinstance(value, torch.Tensor):
+        return value
+    if sparse.issparse(value):
+        entries = value.tocoo()
+        parts = {name: torch.as_tensor(getattr(entries, name)) for name in ("row", "col", "data")}
+        return {_KIND: value.format, "shape": [int(size) for size in value.shape], **parts}
+    if isinstance(value, np.ndarray):
+        kind = "matrix" if isinstance(value, np.matrix) else "array"
+        return {_KIND: kind, "data": torch.as_tensor(np.asarray(value))}
+    return _plain_leaf(value)
+
+
+def _unpack(value: Any) -> Any:
+    """What ``_pack_leaf`` packed, at any depth."""
+    if isinstance(value, list):
+        return [_unpack(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    if _KIND not in value:
+        return {key: _unpack(entry) for key, entry in value.items()}
+    kind, data = value[_KIND], value["data"].cpu().numpy()
+    if kind in ("array", "matrix"):
+        return np.asmatrix(data) if kind == "matrix" else data
+    place = (value["row"].cpu().numpy(), value["col"].cpu().numpy())
+    return sparse.coo_matrix((data, place), shape=value["shape"]).asformat(kind)

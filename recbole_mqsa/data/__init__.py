@@ -1,0 +1,1 @@
+"""From RecBole's atomic files to batches of whole sequences."""

@@ -1,0 +1,122 @@
+"""Fetching a data set: checked in a folder of its own, then moved into place whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import urllib.request
+import zipfile
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from tempfile import TemporaryDirectory
+
+from tqdm import tqdm
+
+from recbole_mqsa.errors import UserError
+
+TIMEOUT = 30.0  # seconds to connect, and for each read to bring something
+CHUNK = 1 << 16  # bytes
+
+
+def needs_download(folder: Path, name: str) -> bool:
+    """Whether the data set is still to be fetched: its folder is missing or empty.
+
+    RecBole looks only for the folder, and so takes what a broken download left behind for the data set.
+
+    Raises:
+        UserError: the folder holds other files; they are somebody's, and stay.
+    """
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return True
+    if not _complete(folder, name):
+        raise UserError(
+            f"{folder} exists but holds no {name}.inter: "
+            "put that file there, or remove the folder and it will be downloaded."
+        )
+    return False
+
+
+def fetch(name: str, folder: Path, url: str) -> None:
+    """Download a zip of atomic files to ``folder``, named ``<name>.inter``, ``<name>.item`` and so on.
+
+    Everything happens in a temporary folder beside ``folder``, so that the last step is one rename: whoever
+    looks sees the whole data set or none of it. Where another process was faster, its folder is used.
+
+    Raises:
+        UserError: anything that fails on the way; nothing is left behind, as after a Ctrl-C.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+            archive, unpacked = Path(temporary, "archive.zip"), Path(temporary, "unpacked")
+            _download(url, archive, name)
+            unpacked.mkdir()
+            _unpack(archive, unpacked, name)
+            _move(unpacked, folder, name)
+    except Exception as error:  # damaged archives make zipfile raise anything, zlib.error to RuntimeError
+        raise UserError(
+            f"{name} could not be downloaded from {url} ({str(error) or type(error).__name__}): "
+            f"fetch and unpack it by hand, so that its interactions are {folder / name}.inter."
+        ) from error
+
+
+def _complete(folder: Path, name: str) -> bool:
+    """Whether ``folder`` has interactions: ``<name>.inter``, or ``<name>.<part>.inter`` of a benchmark."""
+    return any(path.name.startswith(f"{name}.") for path in folder.glob("*.inter"))
+
+
+def _download(url: str, target: Path, name: str) -> None:
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as response, target.open("wb") as file:
+        promised = response.headers.get("Content-Length")
+        size = None if promised is None else int(promised)
+        with tqdm(total=size, unit="B", unit_scale=True, desc=f"download {name}") as bar:
+            for chunk in iter(lambda: response.read(CHUNK), b""):
+                file.write(chunk)
+                bar.update(len(chunk))
+        if size is not None and file.tell() != size:  # http.client ends a cut connection like a whole one
+            raise ValueError(f"the connection broke after {file.tell()} of {size} bytes")
+
+
+def _unpack(archive: Path, folder: Path, name: str) -> None:
+    """Write the data set's files flat into ``folder``, under its name; reading a file checks its CRC."""
+    with zipfile.ZipFile(archive) as packed:
+        files: dict[str, zipfile.ZipInfo] = {}
+        for info in packed.infolist():
+            _refuse_unsafe(info)
+            path = PurePosixPath(info.filename)
+            if info.is_dir() or path.name.startswith("."):  # such as __MACOSX/._A.inter
+                continue
+            if path.name in files:
+                raise ValueError(f"the archive holds {path.name} twice")
+            files[path.name] = info
+        stem = _common_stem([file for file in files if file.endswith(".inter")])
+        for file, info in files.items():
+            if file.startswith(f"{stem}."):
+                with packed.open(info) as source, (folder / (name + file[len(stem) :])).open("wb") as target:
+                    shutil.copyfileobj(source, target)
+
+
+def _refuse_unsafe(info: zipfile.ZipInfo) -> None:
+    """An entry that would leave its folder is no accident: such an archive is not worth opening."""
+    path = PureWindowsPath(info.filename)  # knows both separators, and drive letters
+    if path.anchor or ".." in path.parts or stat.S_ISLNK(info.external_attr >> 16):
+        raise ValueError(f"the archive's entry {info.filename} leads out of its folder")
+
+
+def _common_stem(inter_files: list[str]) -> str:
+    """What the archive calls its data set: ``A`` for ``A.inter``, and for ``A.train.inter, A.test.inter``."""
+    stem = os.path.commonprefix([file[: -len("inter")] for file in inter_files]).rpartition(".")[0]
+    if not stem:
+        raise ValueError("the archive holds no .inter file, or those of several data sets")
+    return stem
+
+
+def _move(unpacked: Path, folder: Path, name: str) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()  # an empty one: Windows renames onto nothing that exists
+    try:
+        unpacked.rename(folder)
+    except OSError:
+        if not _complete(folder, name):
+            raise

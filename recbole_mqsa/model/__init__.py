@@ -1,0 +1,1 @@
+"""The models, their layers and their losses."""

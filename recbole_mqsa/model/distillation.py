@@ -1,0 +1,112 @@
+"""Transition-aware embedding distillation (Zhu et al., WSDM 2024, section 4).
+
+The teacher of item i is ``softmax_j(a[i, j] / max_j a[i, j] / tau)`` over all items, the student
+``softmax_j(e_i . e_j * sqrt(D) / tau)``. A teacher row is constant but for the few items that follow
+i, so it is stored as that constant plus a sparse rest, and the loss needs no row of length I of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import sparse
+from torch import Tensor, nn
+
+from .losses import weighted_logsumexp
+
+
+class TransitionTeacher(nn.Module):
+    """Row i: ``uniform[i]`` for every item, plus ``extra`` for the items that follow i; sums to 1.
+
+    Args:
+        counts: [I + 1, I + 1] transition counts, row and column 0 (padding) empty.
+        tau: temperature, > 0.
+    """
+
+    uniform: Tensor
+    first: Tensor
+    columns: Tensor
+    extra: Tensor
+
+    def __init__(self, counts: sparse.csr_matrix, tau: float) -> None:
+        super().__init__()
+        n_items = counts.shape[0] - 1
+        per_row = np.diff(counts.indptr)
+        row = np.repeat(np.arange(n_items + 1), per_row)
+        largest = np.zeros(n_items + 1)
+        np.maximum.at(largest, row, counts.data)
+        # Exponents are shifted by -1/tau: exp(1/tau) itself overflows float32 below tau = 0.011.
+        weight = np.exp((counts.data / largest[row] - 1) / tau)
+        constant = np.exp(-1 / tau) if tau > 1e-3 else 0.0
+        total = (n_items - per_row) * constant + np.bincount(row, weight, n_items + 1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            uniform = np.where(per_row > 0, constant / total, 1 / n_items)
+        buffers = {
+            "uniform": torch.from_numpy(uniform).float(),
+            "first": torch.from_numpy(counts.indptr.astype(np.int64)),
+            "columns": torch.from_numpy(counts.indices.astype(np.int64)),
+            "extra": torch.from_numpy((weight - constant) / total[row]).float(),
+        }
+        for name, buffer in buffers.items():
+            self.register_buffer(name, buffer, persistent=False)
+
+    def mean_item(self, heads: Tensor, items: Tensor) -> Tensor:
+        """The teacher's mean of the item embeddings: sum_j teacher[i, j] * e_j for each head i.
+
+        Args:
+            heads: [N] item ids.
+            items: [I + 1, D], row 0 padding.
+
+        Returns:
+            [N, D]
+        """
+        lengths = self.first[heads + 1] - self.first[heads]
+        offsets = lengths.cumsum(0) - lengths
+        span = torch.repeat_interleave(lengths)
+        index = torch.arange(len(span), device=heads.device) + (self.first[heads] - offsets)[span]
+        rest = F.embedding_bag(
+            self.columns[index], items, offsets, mode="sum", per_sample_weights=self.extra[index].to(items.dtype)
+        )
+        return self.uniform[heads, None].to(items.dtype) * items[1:].sum(0) + rest
+
+
+def distillation_loss(
+    heads: Tensor,
+    items: Tensor,
+    teacher: TransitionTeacher,
+    tau: float,
+    dropout: float = 0.0,
+    block: int = 0,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """Mean over heads of the cross-entropy from teacher to student row, padding excluded.
+
+    ``mean_i [logsumexp_j s_ij - sum_j teacher_ij s_ij]`` with ``s_ij = dropout(e_i sqrt(D)) . e_j / tau``.
+
+    Args:
+        heads: [N] item ids, repeats allowed.
+        items: [I + 1, D], row 0 padding.
+        teacher: the transitions, at the same temperature.
+        tau: temperature.
+        dropout: probability on the heads' embeddings.
+        block, dtype: see :func:`weighted_logsumexp`.
+    """
+    scale = items.size(1) ** 0.5 / tau
+    student = F.dropout(items.index_select(0, heads), dropout) * scale
+    weights = student.new_full((len(heads),), 1 / len(heads))
+    matched = (student * teacher.mean_item(heads, items)).sum() / len(heads)
+    return weighted_logsumexp(student, items[1:], weights, block, dtype) - matched
+
+
+def sample_heads(positions: Tensor, count: int) -> Tensor:
+    """``count`` of the batch's input items, drawn without replacement; all of them for 0.
+
+    Every position is as likely as any other, so the expected loss is that of all positions.
+
+    Args:
+        positions: [P] item ids.
+    """
+    if not 0 < count < len(positions):
+        return positions
+    return positions[torch.randperm(len(positions), device=positions.device)[:count]]

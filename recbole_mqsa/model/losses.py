@@ -1,0 +1,126 @@
+"""Cross-entropy over all items without holding all scores.
+
+The costly part of both losses is the logarithm of a sum over the catalogue. It is computed block by
+block, together with its gradient: three matrix products a block, and no score outlives its block.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+ROW_STEP = 64
+
+
+def product_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """The type of the large products: bfloat16, or None for that of the tensors themselves.
+
+    Args:
+        precision: 'float32', 'bfloat16' or 'auto' (bfloat16 where the hardware multiplies it).
+        device: where the products run.
+    """
+    if precision == "auto":
+        if device.type == "cuda":
+            fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            # RecBole's users have processors of all ages: without the instructions bf16 is emulated.
+            fast = torch.backends.mkldnn.is_available() and any(
+                getattr(torch.cpu, name, lambda: False)()
+                for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+            )
+        precision = "bfloat16" if fast else "float32"
+    return torch.bfloat16 if precision == "bfloat16" else None
+
+
+def weighted_logsumexp(
+    states: Tensor,
+    items: Tensor,
+    weights: Tensor,
+    block: int = 0,
+    dtype: torch.dtype | None = None,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """sum_p weights_p * log(sum_j exp(states_p . items_j)), differentiable in states and items.
+
+    Args:
+        states: [P, D].
+        items: [I, D].
+        weights: [P], constants.
+        block: rows of the [P, I] scores held at once; 0 takes all.
+        dtype: of the products and the probabilities (sums stay in the tensors' own type).
+        padding_idx: a row of ``items`` that takes part but is a constant, so it gets no gradient.
+
+    Returns:
+        A scalar. No second derivatives.
+    """
+    return _WeightedLogSumExp.apply(states, items, weights, block, dtype, padding_idx)  # type: ignore[no-any-return]
+
+
+class _WeightedLogSumExp(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states: Tensor,
+        items: Tensor,
+        weights: Tensor,
+        block: int,
+        dtype: torch.dtype | None,
+        padding_idx: int | None,
+    ) -> Tensor:
+        # Rows of weight 0 fill the last block up: the library makes a kernel for every new shape.
+        count = len(states)
+        rows = -(-count // ROW_STEP) * ROW_STEP
+        states, weights = F.pad(states, (0, 0, 0, rows - count)), F.pad(weights, (0, rows - count))
+        block = min(block or rows, rows)
+        x, e = states.to(dtype or states.dtype), items.to(dtype or items.dtype)
+        buffer = torch.empty(block, len(items), dtype=x.dtype, device=x.device)
+        need_states, need_items = ctx.needs_input_grad[:2]
+        grad_states = torch.empty_like(states) if need_states else None
+        grad_items = torch.zeros_like(items) if need_items else None
+        total = states.new_zeros(())
+        for start in range(0, rows, max(block, 1)):
+            part = slice(start, min(start + block, rows))
+            weight = weights[part, None]
+            scores = torch.mm(x[part], e.T, out=buffer[: part.stop - start])
+            top = scores.amax(1).to(states.dtype)
+            probability = torch.softmax(scores, 1, out=scores)
+            # The largest probability is 1 / sum exp(score - top).
+            total += weights[part] @ (top - probability.amax(1).to(states.dtype).log())
+            if grad_states is not None:
+                torch.mul(probability @ e, weight, out=grad_states[part])
+            if grad_items is not None:
+                weighted = (states[part] * weight).to(x.dtype)
+                if dtype is None:
+                    grad_items.addmm_(probability.T, weighted)
+                else:
+                    grad_items += probability.T @ weighted
+        if grad_items is not None and padding_idx is not None:
+            grad_items[padding_idx] = 0
+        ctx.gradients = None if grad_states is None else grad_states[:count], grad_items
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        return (*(None if g is None else g * grad for g in ctx.gradients), None, None, None, None)
+
+
+def recommendation_loss(
+    states: Tensor, targets: Tensor, items: Tensor, block: int = 0, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Mean over positions of the cross-entropy of the next item over all items.
+
+    ``mean_p [logsumexp_j(h_p . e_j) - h_p . e_target(p)]``; the padding row of ``items``, a zero
+    vector, takes part as a class of score 0, as in the authors' program.
+
+    Args:
+        states: [P, D].
+        targets: [P] item ids.
+        items: [I + 1, D] embeddings, row 0 padding.
+        block, dtype: see :func:`weighted_logsumexp`.
+    """
+    weights = states.new_full((len(states),), 1 / len(states))
+    matched = (states * items.index_select(0, targets)).sum() / len(states)
+    return weighted_logsumexp(states, items, weights, block, dtype, padding_idx=0) - matched

@@ -1,0 +1,111 @@
+"""MQSA-TED as a RecBole model (Zhu et al., WSDM 2024, arXiv 2311.01056)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from recbole.model.abstract_recommender import SequentialRecommender
+from torch import Tensor, nn
+
+from .distillation import TransitionTeacher, distillation_loss, sample_heads
+from .layers import MultiQueryEncoder
+from .losses import product_dtype, recommendation_loss
+from .ragged import Ragged
+
+
+class MQSATED(SequentialRecommender):
+    """Multi-query self-attention with transition-aware embedding distillation.
+
+    Training takes RecBole's interaction of an input list and the item after it, and learns from
+    every position of the list: the target of a position is the next one's item.
+
+    Args:
+        config: the settings of ``properties/model/MQSATED.yaml``.
+        dataset: the training part, which counts the transitions.
+    """
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        self.hidden_size = config["hidden_size"]
+        self.hidden_dropout_prob = config["hidden_dropout_prob"]
+        self.attention_groups = config["attention_groups"]
+        self.lambda_kd = config["lambda_kd"]
+        self.tau = config["tau"]
+        self.distillation_heads = config["distillation_heads"]
+        self.softmax = {
+            "block": config["softmax_block"],
+            "dtype": product_dtype(config["softmax_precision"], self.device),
+        }
+
+        self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
+        self.position_embedding = nn.Embedding(self.max_seq_length, self.hidden_size)
+        self.encoder = MultiQueryEncoder(
+            query_windows=config["query_windows"],
+            alpha=config["alpha"],
+            query_pooling=config["query_pooling"],
+            query_decay=config["query_decay"],
+            n_layers=config["n_layers"],
+            n_heads=config["n_heads"],
+            hidden_size=self.hidden_size,
+            inner_size=config["inner_size"],
+            hidden_dropout_prob=self.hidden_dropout_prob,
+            attn_dropout_prob=config["attn_dropout_prob"],
+            layer_norm_eps=config["layer_norm_eps"],
+        )
+        for embedding in (self.item_embedding, self.position_embedding):
+            nn.init.normal_(embedding.weight, std=config["initializer_range"])
+        nn.init.zeros_(self.item_embedding.weight[0].detach())
+        if self.lambda_kd > 0:
+            self.teacher = TransitionTeacher(dataset.transition_counts(config["time_span"]), self.tau)
+
+    def encode(self, item_seq: Tensor) -> tuple[Tensor, Ragged]:
+        """The state after each real position.
+
+        Args:
+            item_seq: [B, T'] item ids, 0 where padded, at either side; T' <= T.
+
+        Returns:
+            [P, D] packed states and their layout.
+        """
+        layout = Ragged(item_seq != 0, self.attention_groups)
+        # Positions count from the newest item, so that padding at either side is the same.
+        embedded = self.item_embedding(item_seq[layout.valid]) * self.hidden_size**0.5
+        embedded = embedded + self.position_embedding(layout.age)
+        embedded = F.dropout(embedded, self.hidden_dropout_prob, self.training)
+        return self.encoder(embedded, layout), layout
+
+    def forward(self, item_seq: Tensor) -> Tensor:
+        """[B, T'] item ids to [B, D], the state after each row's newest item."""
+        states, layout = self.encode(item_seq)
+        return layout.last(states)
+
+    def losses(self, interaction: Any) -> dict[str, Tensor]:
+        """The parts of the loss: ``recommendation`` and, unless it is off, weighted ``distillation``."""
+        item_seq = interaction[self.ITEM_SEQ]
+        states, layout = self.encode(item_seq)
+        inputs = item_seq[layout.valid]
+        # The next position's item; after the newest one, the interaction's own target.
+        targets = inputs.roll(-1)
+        targets[layout.newest[layout.lengths > 0]] = interaction[self.POS_ITEM_ID][layout.lengths > 0]
+        items = self.item_embedding.weight
+        parts = {"recommendation": recommendation_loss(states, targets, items, **self.softmax)}
+        if self.lambda_kd > 0:
+            heads = sample_heads(inputs, self.distillation_heads)
+            dropout = self.hidden_dropout_prob if self.training else 0.0
+            loss = distillation_loss(heads, items, self.teacher, self.tau, dropout, **self.softmax)
+            parts["distillation"] = self.lambda_kd * loss
+        return parts
+
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """L_rec + lambda_kd * L_kd; L2 on all weights is the optimiser's ``weight_decay``."""
+        return sum(self.losses(interaction).values())  # type: ignore[return-value]
+
+    def predict(self, interaction: Any) -> Tensor:
+        """[B] the score of each row's item."""
+        states = self.forward(interaction[self.ITEM_SEQ])
+        return (states * self.item_embedding(interaction[self.ITEM_ID])).sum(1)
+
+    def full_sort_predict(self, interaction: Any) -> Tensor:
+        """[B, I + 1] the scores of all items, padding first."""
+        return self.forward(interaction[self.ITEM_SEQ]) @ self.item_embedding.weight.T

@@ -1,0 +1,108 @@
+"""The one path that builds, trains and evaluates; everything else calls it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+from recbole.data import create_dataset, data_preparation
+from recbole.utils import get_model, get_trainer, init_seed
+
+from . import run_folder
+from .compat import plain
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: where everything was written.
+        result: what ``result.json`` holds.
+    """
+
+    folder: Path
+    result: dict[str, Any]
+
+
+def run(
+    config: Any,
+    output_dir: str | os.PathLike[str] | None = None,
+    callback: Callable[[int, float], None] | None = None,
+) -> Run:
+    """Trains ``config['model']`` on ``config['dataset']`` and tests its best epoch.
+
+    Args:
+        config: :class:`recbole_mqsa.config.Config`; changed only in where checkpoints go.
+        output_dir: the run's folder; by default a new one below ``runs/``.
+        callback: called after each evaluation with the epoch and its validation score; it may raise
+            to end the run (a tuner's pruning).
+
+    Raises:
+        UserError: bad data, or ``output_dir`` holds a finished run.
+    """
+    folder = run_folder.new_folder(config["model"], config["dataset"], output_dir)
+    with run_folder.logging_to(folder, config["state"] or "INFO") as logger:
+        config["checkpoint_dir"] = str(folder)
+        logger.info(config)
+        init_seed(config["seed"], config["reproducibility"])
+        dataset = create_dataset(config)
+        logger.info(dataset)
+        train_data, valid_data, test_data = data_preparation(config, dataset)
+
+        init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
+        model = get_model(config["model"])(config, train_data._dataset).to(config["device"])
+        logger.info(model)
+        trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+        trainer.saved_model_file = str(folder / run_folder.CHECKPOINT)
+        trained = _timed(
+            lambda: trainer.fit(
+                train_data, valid_data, show_progress=config["show_progress"], callback_fn=callback
+            )
+        )
+        tested = _timed(lambda: trainer.evaluate(test_data, show_progress=config["show_progress"]))
+        trainer.tensorboard.close()
+
+        result = {
+            "model": config["model"],
+            "dataset": config["dataset"],
+            "seed": config["seed"],
+            "best_epoch": trainer.best_epoch,
+            "epochs_run": len(trainer.history),
+            "valid": plain(trained.value[1]),
+            "test": plain(tested.value),
+            "users": {"valid": _users(valid_data), "test": _users(test_data)},
+            "seconds": {
+                "training": sum(row["train_seconds"] for row in trainer.history),
+                "training_and_validation": trained.seconds,
+                "test": tested.seconds,
+            },
+            "peak_memory_bytes": run_folder.peak_memory_bytes(),
+            **run_folder.environment(),
+            "settings": plain(config.final_config_dict),
+        }
+        history = [plain(row) for row in trainer.history]
+        run_folder.write_epochs(folder, history)
+        run_folder.plot_epochs(folder, history, trainer.valid_metric, trainer.best_epoch)
+        run_folder.write_result(folder, result)
+    return Run(folder, result)
+
+
+@dataclass(frozen=True)
+class _Timed:
+    value: Any
+    seconds: float
+
+
+def _timed(work: Callable[[], Any]) -> _Timed:
+    start = time.perf_counter()
+    value = work()
+    return _Timed(value, time.perf_counter() - start)
+
+
+def _users(eval_data: Any) -> int:
+    """How many users an evaluation counts."""
+    return int(eval_data._dataset.inter_feat[eval_data._dataset.uid_field].unique().numel())

@@ -1,0 +1,98 @@
+"""Which models this package adds to RecBole, and the hooks through which RecBole finds them.
+
+A further model is one line in ``MODELS``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+from . import properties
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model: where its class is, where RecBole is to look for it, and who trains it.
+
+    Args:
+        module: our module, which holds a class of the model's name.
+        trainer: name of a class in ``recbole_mqsa.trainer``.
+        family: RecBole's package of such models. RecBole takes the first package that has a module
+            of the model's name, so a model that replaces one of RecBole's names that one's package.
+    """
+
+    module: str
+    trainer: str
+    family: str = "sequential_recommender"
+
+
+MODELS = {
+    "MQSATED": Entry("recbole_mqsa.model.mqsated", "SequenceTrainer"),
+    "ItemTransition": Entry("recbole_mqsa.model.counting", "CountingTrainer"),
+    # RecBole's own Pop counts an item once a batch, however often it occurs; this one is exact.
+    "Pop": Entry("recbole_mqsa.model.counting", "CountingTrainer", "general_recommender"),
+}
+
+
+def register() -> None:
+    """Makes RecBole know every model in ``MODELS``; calling it again changes nothing.
+
+    After it, RecBole's ``Config``, ``run_recbole``, ``create_dataset``, ``data_preparation``,
+    ``get_model``, ``get_trainer``, ``full_sort_topk`` and ``load_data_and_model`` serve them. No
+    file of RecBole is changed.
+    """
+    import recbole.config
+    import recbole.data.dataset
+    import recbole.data.utils
+    import recbole.quick_start
+    import recbole.trainer
+    import recbole.utils.case_study
+
+    from . import trainer
+    from .data import loader
+    from .data.dataset import SequenceDataset
+    from .quick_start import load_data_and_model
+
+    for name, entry in MODELS.items():
+        sys.modules[f"recbole.model.{entry.family}.{name.lower()}"] = importlib.import_module(entry.module)
+        setattr(recbole.data.dataset, f"{name}Dataset", SequenceDataset)
+        setattr(recbole.trainer, f"{name}Trainer", getattr(trainer, entry.trainer))
+
+    _wrap(recbole.config.Config, "_update_internal_config_dict", _with_our_yaml)
+    _wrap(recbole.data.utils, "get_dataloader", loader.for_registered(MODELS))
+    _wrap(recbole.utils.case_study, "full_sort_scores", loader.masking_seen_items)
+    for module in (recbole.quick_start, recbole.quick_start.quick_start):
+        module.load_data_and_model = load_data_and_model
+
+
+def _wrap(owner: Any, name: str, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Replaces ``owner.name`` by ``wrapper(owner.name)``, once."""
+    original = getattr(owner, name)
+    if not hasattr(original, "recbole_mqsa_original"):
+        wrapped = functools.wraps(original)(wrapper(original))
+        wrapped.recbole_mqsa_original = original  # type: ignore[attr-defined]
+        setattr(owner, name, wrapped)
+
+
+def _with_our_yaml(load: Callable[..., Any]) -> Callable[..., Any]:
+    """RecBole's order of settings, with our files where its own of the same kind are read."""
+
+    def load_with_ours(config: Any, file: str) -> Any:
+        loaded = load(config, file)
+        if config.model in MODELS:
+            ours = {
+                "overall.yaml": (properties.overall_file(), properties.model_file(config.model)),
+                "sample.yaml": (properties.dataset_file(config.dataset),),
+                f"{config.dataset}.yaml": (properties.dataset_file(config.dataset),),
+            }
+            for path in ours.get(Path(file).name, ()):
+                if path.is_file():
+                    load(config, str(path))
+        return loaded
+
+    return load_with_ours

@@ -1,0 +1,156 @@
+"""What a run leaves behind: one folder of its own, and nothing outside it.
+
+``result.json`` the figures and all settings, ``run.log`` what was printed, ``checkpoint.pth`` the
+best epoch, ``epochs.csv`` losses and metrics by epoch, ``epochs.png`` their picture.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import os
+import platform
+import re
+import resource
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import __version__
+from .compat import tensorboard_folder
+from .errors import UserError
+
+CHECKPOINT = "checkpoint.pth"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def new_folder(model: str, dataset: str, output_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Makes the folder of one run; without ``output_dir`` one whose name no other run can take.
+
+    Raises:
+        UserError: ``output_dir`` holds a run already, or is a file.
+    """
+    name = f"{model}-{dataset}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
+    folder = Path(output_dir) if output_dir is not None else Path("runs") / name
+    if (folder / "result.json").exists():
+        raise UserError(f"output_dir {folder} already holds a finished run; name another folder or move it away")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UserError(f"output_dir {folder} cannot be made ({problem.strerror}); name another folder") from problem
+    return folder
+
+
+class _PlainFormatter(logging.Formatter):
+    """Without the colours that RecBole writes for a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _COLOUR.sub("", super().format(record))
+
+
+@contextmanager
+def logging_to(folder: Path, level: str = "INFO") -> Iterator[logging.Logger]:
+    """RecBole's messages to ``run.log`` and the terminal, its tensorboard events below ``folder``.
+
+    Handlers that the calling program has set up stay, and are back in charge afterwards.
+    """
+    logger = logging.getLogger()
+    before = logger.level
+    file, screen = logging.FileHandler(folder / "run.log", encoding="utf-8"), logging.StreamHandler(sys.stderr)
+    file.setFormatter(_PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
+    screen.setFormatter((logging.Formatter if sys.stderr.isatty() else _PlainFormatter)("%(message)s"))
+    screen.setLevel(level.upper())
+    token = tensorboard_folder.set(folder / "tensorboard")
+    logger.setLevel(level.upper())
+    logger.addHandler(file)
+    logger.addHandler(screen)
+    try:
+        yield logger
+    finally:
+        tensorboard_folder.reset(token)
+        logger.setLevel(before)
+        for handler in (file, screen):
+            logger.removeHandler(handler)
+            handler.close()
+
+
+def peak_memory_bytes() -> dict[str, int]:
+    """The largest memory that this process has held so far, and the largest on the GPU if there is one."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
+    memory = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if torch.cuda.is_available():
+        memory["gpu"] = torch.cuda.max_memory_allocated()
+    return memory
+
+
+def environment() -> dict[str, Any]:
+    """Versions and hardware, for the record."""
+    packages = ("recbole", "torch", "numpy", "scipy", "pandas")
+    versions = {"recbole_mqsa": __version__, "python": platform.python_version()}
+    return {
+        "versions": {**versions, **{package: version(package) for package in packages}},
+        "hardware": {
+            "machine": platform.machine(),
+            "processor": _processor(),
+            "threads": torch.get_num_threads(),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+    }
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor()
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return found.group(1) if found else platform.processor()
+
+
+def write_result(folder: Path, result: dict[str, Any]) -> None:
+    """``result.json``, whole or not at all: its presence says that the run is finished."""
+    draft = folder / "result.json.part"
+    draft.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(draft, folder / "result.json")
+
+
+def write_epochs(folder: Path, history: list[dict[str, Any]]) -> None:
+    """``epochs.csv``, a row an epoch; empty where an epoch was not evaluated."""
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    with open(folder / "epochs.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, columns)
+        table.writeheader()
+        table.writerows(history)
+
+
+def plot_epochs(folder: Path, history: list[dict[str, Any]], metric: str, best_epoch: int | None) -> None:
+    """``epochs.png``: the losses and the validation metric by epoch."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses, score = figure.subplots(1, 2)
+    for name in [key for key in history[0] if key.startswith("loss_")] if history else []:
+        label = name.removeprefix("loss_") if hasattr(str, "removeprefix") else name[5:]
+        losses.plot([row["epoch"] for row in history], [row[name] for row in history], label=label)
+    losses.set(xlabel="epoch", ylabel="training loss")
+    losses.legend(frameon=False)
+    scored = [row for row in history if metric in row]
+    score.plot([row["epoch"] for row in scored], [row[metric] for row in scored], color="tab:green")
+    if best_epoch is not None:
+        score.axvline(best_epoch, color="grey", linestyle=":", label=f"best epoch, {best_epoch}")
+        score.legend(frameon=False)
+    score.set(xlabel="epoch", ylabel=f"validation {metric.upper()}")
+    for axes in (losses, score):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(folder / "epochs.png", dpi=120)

@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import resource
+import subprocess
 import sys
 import time
 import uuid
@@ -27,6 +28,7 @@ import torch
 from . import __version__
 from .compat import tensorboard_folder
 from .errors import UserError
+from .properties import PACKAGE
 
 CHECKPOINT = "checkpoint.pth"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -92,10 +94,12 @@ def peak_memory_bytes() -> dict[str, int]:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and hardware, for the record."""
+    """Command, commit (of a checkout), versions and hardware, for the record."""
     packages = ("recbole", "torch", "numpy", "scipy", "pandas")
     versions = {"recbole_mqsa": __version__, "python": platform.python_version()}
     return {
+        "command": sys.argv,
+        "commit": _commit(),
         "versions": {**versions, **{package: version(package) for package in packages}},
         "hardware": {
             "machine": platform.machine(),
@@ -104,6 +108,14 @@ def environment() -> dict[str, Any]:
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
     }
+
+
+def _commit() -> str | None:
+    git = ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def _processor() -> str:

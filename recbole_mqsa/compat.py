@@ -13,6 +13,7 @@ import os
 import pickle
 import sys
 import types
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -183,6 +184,14 @@ def tensorboard_in_run() -> None:
     _replace(trainer, "get_tensorboard", directing)
 
 
+def quiet_warnings() -> None:
+    """RecBole 1.2.1 with pandas 2, numpy 2, torch >= 2.4. Without it: every run prints pages of warnings of what
+    RecBole's own lines will break on one day; the versions that ``setup.py`` allows are those they work with."""
+    for category in (FutureWarning, DeprecationWarning):
+        for module in (r"recbole\.", r"numpy\._core\.fromnumeric"):
+            warnings.filterwarnings("ignore", category=category, module=module)
+
+
 WORKAROUNDS: tuple[Callable[[], None], ...] = (
     numpy_aliases,
     scipy_dok_update,
@@ -193,6 +202,7 @@ WORKAROUNDS: tuple[Callable[[], None], ...] = (
     literal_settings,
     own_argument_lists,
     tensorboard_in_run,
+    quiet_warnings,
 )
 
 

@@ -1,7 +1,7 @@
 """Where the yaml files of models and data sets lie.
 
 In a checkout and in an editable install they are the top-level folder ``properties/``; a wheel
-carries the same files inside the package.
+carries the same files inside the package, as ``_properties/`` beside this module.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
-FOLDER = next(
-    (folder for folder in (PACKAGE / "properties", PACKAGE.parent / "properties") if folder.is_dir()),
-    PACKAGE / "properties",
-)
+_IN_WHEEL, _IN_CHECKOUT = PACKAGE / "_properties", PACKAGE.parent / "properties"
+FOLDER = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
 
 
 def overall_file() -> Path:

@@ -1,0 +1,126 @@
+"""One training epoch and one evaluation of MQSA-TED against RecBole's SASRec: seconds and peak memory.
+
+    python benchmarks/epoch.py --data_path=../shared/datasets --dataset=amazon-beauty
+
+Each contender runs in a process of its own, in turn, ``--repeats`` times; the table shows medians,
+the last column ratios within this one run. RecBole's SASRec (1 layer, D 64, cross-entropy over all
+items, batches of 2,048 prefixes, T 50) is RecBole's own: its data set, loader, trainer and evaluator.
+Its epoch is timed on the first ``--fraction`` of its batches, after two untimed ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+CONTENDERS = {
+    "RecBole SASRec": {
+        "model": "SASRec", "n_layers": 1, "n_heads": 1, "hidden_size": 64, "inner_size": 64, "loss_type": "CE",
+        "train_neg_sample_args": None, "train_batch_size": 2048, "MAX_ITEM_LIST_LENGTH": 50,
+        "metrics": ["Hit", "NDCG"], "topk": [5, 10, 20], "valid_metric": "NDCG@20",
+    },
+    "MQSA-TED": {"model": "MQSATED"},
+}  # fmt: skip
+
+
+class Part:
+    """Some batches of a loader, as a loader."""
+
+    def __init__(self, batches: Any, count: int) -> None:
+        self.batches, self.count, self.shuffle = batches, count, False
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Any:
+        return islice(self.batches, self.count)
+
+
+def measure(name: str, arguments: argparse.Namespace) -> dict[str, float]:
+    """Times one contender in this process."""
+    started = time.perf_counter()
+    import torch
+    from recbole.data import create_dataset, data_preparation
+    from recbole.utils import get_model, get_trainer, init_seed
+
+    import recbole_mqsa  # noqa: F401  (for both: RecBole alone does not import on today's versions)
+    from recbole_mqsa import compat
+    from recbole_mqsa.config import Config
+
+    with tempfile.TemporaryDirectory() as folder:
+        compat.tensorboard_folder.set(Path(folder))
+        settings = {"dataset": arguments.dataset, "data_path": arguments.data_path, "checkpoint_dir": folder}
+        settings.update(CONTENDERS[name], show_progress=False)
+        config = Config(config_dict=settings)
+        init_seed(config["seed"], config["reproducibility"])
+        train_data, valid_data, _ = data_preparation(config, create_dataset(config))
+        model = get_model(config["model"])(config, train_data._dataset).to(config["device"])
+        trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+        trainer.eval_collector.data_collect(train_data)
+        next(iter(train_data))
+        first_batch = time.perf_counter() - started
+
+        fraction = arguments.fraction if config["model"] == "SASRec" else 1.0
+        batches = max(1, round(len(train_data) * fraction))
+        trainer._train_epoch(Part(train_data, 2), 0)
+        start = time.perf_counter()
+        trainer._train_epoch(Part(train_data, batches), 1)
+        epoch = (time.perf_counter() - start) * len(train_data) / batches
+        start = time.perf_counter()
+        trainer.evaluate(valid_data, load_best_model=False)
+        evaluation = time.perf_counter() - start
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "epoch_seconds": epoch,
+        "evaluation_seconds": evaluation,
+        "first_batch_seconds": first_batch,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="ml-100k")
+    parser.add_argument("--data_path", default="dataset/")
+    parser.add_argument("--fraction", type=float, default=0.25, help="share of RecBole's batches that is timed")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--output", help="file for the figures as JSON")
+    parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.contender:
+        print(json.dumps(measure(arguments.contender, arguments)))
+        return
+
+    taken: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
+    for _ in range(arguments.repeats):
+        for name, runs in taken.items():
+            command = [sys.executable, __file__, *sys.argv[1:], f"--contender={name}"]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            runs.append(json.loads(done.stdout.splitlines()[-1]))
+    medians = {
+        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in taken.items()
+    }
+    theirs, ours = medians.values()
+    print(f"{arguments.dataset}, median of {arguments.repeats}, {ours['threads']:.0f} threads")
+    print(f"{'':24}" + "".join(f"{name:>16}" for name in medians) + f"{'ratio':>8}")
+    for key in ("epoch_seconds", "evaluation_seconds", "first_batch_seconds", "peak_memory_mb"):
+        print(f"{key:24}{theirs[key]:>16.2f}{ours[key]:>16.2f}{theirs[key] / ours[key]:>8.1f}")
+    if arguments.output:
+        from recbole_mqsa.run_folder import environment
+
+        record = {"arguments": vars(arguments), "medians": medians, "runs": taken, **environment()}
+        Path(arguments.output).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What is installed, and with what; the settings of the tools are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+README = HERE / "README.md"
+# Read, not imported: to import the package takes everything that it needs.
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "recbole_mqsa/__init__.py").read_text("utf-8"), re.M)[1]
+
+# The yaml files lie in the top-level folder properties/ and travel inside the package. The folder gets another
+# name there, as recbole_mqsa/properties.py has that one already.
+YAML = "recbole_mqsa._properties"
+
+setup(
+    name="recbole-mqsa",
+    version=VERSION,
+    description="MQSA-TED for RecBole: multi-query self-attention with transition-aware embedding distillation",
+    long_description=README.read_text("utf-8") if README.is_file() else "",
+    long_description_content_type="text/markdown",
+    author="The recbole_mqsa developers",
+    license="MIT",
+    license_files=["LICENSE"],
+    keywords="recommender-system sequential-recommendation self-attention distillation recbole",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX",  # run_folder.py measures memory with the module resource
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.9",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    packages=[*find_packages(include=["recbole_mqsa", "recbole_mqsa.*"]), YAML],
+    package_dir={YAML: "properties"},
+    package_data={YAML: ["*.yaml", "*/*.yaml"]},
+    zip_safe=False,  # RecBole's Config opens the yaml files by path
+    # RecBole 1.2.1 needs ray <= 2.6.3, which has wheels for nothing newer than 3.11.
+    python_requires=">=3.9,<3.12",
+    # .ci/run tests with the versions of constraints.txt (numpy 2), and with every lower bound here (numpy 1.26)
+    # but torch's: 2.6 is the first with safe loading as its default, and with a fused Adam on the processor.
+    install_requires=[
+        "recbole==1.2.1",  # the work-arounds of compat.py are for this one
+        "torch>=2.6",
+        "numpy>=1.26",
+        "scipy>=1.13",  # the first for numpy 2
+        "pandas>=2.2.2,<3",  # the first for numpy 2; in 3, RecBole's chained fillna(inplace=True) does nothing
+        "matplotlib>=3.9",  # the first for numpy 2
+        "pyyaml>=6.0.1",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        # setuptools builds the wheel that tests/test_packaging.py looks into.
+        "test": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", "setuptools>=70.1"],
+    },
+    entry_points={"console_scripts": ["recbole-mqsa = recbole_mqsa.cli:main"]},
+)

@@ -116,7 +116,14 @@ def whole_downloads() -> None:
     def downloading(_: Callable[..., None]) -> Callable[..., None]:
         def download(self: Any) -> None:
             if not self.config["local_rank"]:
-                fetch(self.dataset_name, Path(self.dataset_path), self._get_download_url("url"))
+                try:
+                    url = self._get_download_url("url")
+                except ValueError as error:
+                    raise UserError(
+                        f"There is no data file {Path(self.dataset_path, self.dataset_name)}.inter, and RecBole's list "
+                        f"has no data set '{self.dataset_name}' to download: correct data_path or dataset."
+                    ) from error
+                fetch(self.dataset_name, Path(self.dataset_path), url)
 
         return download
 
@@ -184,6 +191,25 @@ def tensorboard_in_run() -> None:
     _replace(trainer, "get_tensorboard", directing)
 
 
+def metrics_of_counts() -> None:
+    """RecBole 1.2.1. Without it: ItemCoverage, AveragePopularity, GiniIndex and TailPercentage end the
+    evaluation, whose collector moves all that it holds to the CPU, numbers and counters too."""
+    from recbole.evaluator import Collector
+
+    def keeping_counts(get: Callable[..., Any]) -> Callable[..., Any]:
+        def get_data_struct(self: Any) -> Any:
+            data = self.data_struct._data_dict
+            counts = {name: data.pop(name) for name in list(data) if not isinstance(data[name], torch.Tensor)}
+            struct = get(self)
+            data.update(counts)
+            struct._data_dict.update(counts)
+            return struct
+
+        return get_data_struct
+
+    _replace(Collector, "get_data_struct", keeping_counts)
+
+
 def quiet_warnings() -> None:
     """RecBole 1.2.1 with pandas 2, numpy 2, torch >= 2.4. Without it: every run prints pages of warnings of what
     RecBole's own lines will break on one day; the versions that ``setup.py`` allows are those they work with."""
@@ -202,6 +228,7 @@ WORKAROUNDS: tuple[Callable[[], None], ...] = (
     literal_settings,
     own_argument_lists,
     tensorboard_in_run,
+    metrics_of_counts,
     quiet_warnings,
 )
 

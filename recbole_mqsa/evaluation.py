@@ -8,6 +8,8 @@ import torch
 from recbole.evaluator import Collector
 from torch import Tensor
 
+from .errors import UserError
+
 
 def target_ranks(scores: Tensor, target: Tensor) -> Tensor:
     """How many items rank before the target; ties go by item id.
@@ -25,7 +27,7 @@ def target_ranks(scores: Tensor, target: Tensor) -> Tensor:
     n_items = scores.size(1)
     own = scores.gather(1, target[:, None])
     # Comparisons written as numbers: summing them is several times faster than counting booleans.
-    truth = torch.empty_like(scores)
+    truth = torch.empty(scores.shape, device=scores.device)
     not_better = torch.le(scores, own, out=truth).sum(1)
     worse = torch.lt(scores, own, out=truth).sum(1)
     ranks = n_items - not_better.long()
@@ -34,6 +36,10 @@ def target_ranks(scores: Tensor, target: Tensor) -> Tensor:
         earlier = torch.arange(n_items, device=scores.device) < target[tied, None]
         ranks[tied] += torch.count_nonzero((scores[tied] == own[tied]) & earlier, dim=1)
     return ranks.masked_fill(torch.isneginf(own.squeeze(1)), n_items)
+
+
+NEVER = torch.iinfo(torch.long).max
+"""The rank of a target that no list holds, however long the list and few the items."""
 
 
 class RankCollector(Collector):
@@ -61,11 +67,14 @@ class RankCollector(Collector):
         super().eval_batch_collect(scores_tensor, interaction, positive_u, positive_i)
         if self.need_topk:
             if len(positive_u) != len(scores_tensor):
-                raise ValueError("every sample of a sequential model has one target")
-            self._ranks.append(target_ranks(scores_tensor, positive_i.to(scores_tensor.device)).cpu())
+                raise UserError(
+                    "eval_args: sampled evaluation needs one target a user, so use split LS with it, or mode full"
+                )
+            ranks = target_ranks(scores_tensor, positive_i.to(scores_tensor.device))
+            self._ranks.append(ranks.masked_fill(ranks >= scores_tensor.size(1), NEVER).cpu())
 
     def get_data_struct(self) -> Any:
-        if self.need_topk:
+        if self._ranks:
             self.ranks = torch.cat(self._ranks)
             self._ranks = []
             places = self.ranks[:, None] == torch.arange(max(self.topk))

@@ -38,7 +38,7 @@ def toy(tmp_path):
 def paper_data():
     """Training, validation and test loaders of one of the paper's data sets, each loaded once."""
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def load(name: str):
         if not (SHARED / name).is_dir():
             pytest.skip(f"the paper's data are not in {SHARED / name}")

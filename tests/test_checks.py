@@ -99,9 +99,9 @@ def test_a_header_only(complaint, end):
     ],
 )
 def test_a_bad_time(complaint, lines, changes, says):
-    assert complaint(changed(lines, changes), load_col={"inter": ["user_id", "item_id", "timestamp"]}).startswith(
-        says
-    )
+    assert complaint(
+        changed(lines, changes), load_col={"inter": ["user_id", "item_id", "timestamp"]}
+    ).startswith(says)
 
 
 def test_a_missing_rating_is_not_taken_for_a_missing_time(complaint):

@@ -44,17 +44,17 @@ def with_gradients(loss, *inputs, upstream=1.0):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
 def test_against_dense(dtype, n_states, n_items, block):
     states, items, weights, targets = made(n_states, n_items, dtype, scale=2.0)
-    tolerance = {"rtol": 1e-10, "atol": 1e-12} if dtype == torch.float64 else {"rtol": 2e-5, "atol": 2e-6}
+    tolerance = 1e-12 if dtype == torch.float64 else 1e-5
     for fast, slow in (
         (weighted_logsumexp(states, items, weights, block), dense_logsumexp(states, items, weights)),
         (recommendation_loss(states, targets, items, block), dense_recommendation(states, targets, items)),
     ):
         assert fast.dtype == dtype and fast.shape == ()
-        torch.testing.assert_close(
-            with_gradients(fast, states, items, upstream=-2.5),
-            with_gradients(slow, states, items, upstream=-2.5),
-            **tolerance,
-        )
+        ours = with_gradients(fast, states, items, upstream=-2.5)
+        theirs = with_gradients(slow, states, items, upstream=-2.5)
+        for our, their in zip(ours, theirs):
+            assert our.shape == their.shape
+            assert (our - their).abs().max() <= tolerance * their.abs().max() + tolerance / 10
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -75,7 +75,7 @@ def test_large_scores_stay_finite(block):
     items = torch.randn(40, D, generator=generator)
     states = (states * 200 / (states @ items.T).abs().amax(1, keepdim=True)).requires_grad_()
     items.requires_grad_()
-    assert (states @ items.T).abs().amax(1) == pytest.approx(torch.full((65,), 200.0))
+    torch.testing.assert_close((states @ items.T).abs().amax(1), torch.full((65,), 200.0))
     weights = torch.full((65,), 1 / 65)
     fast = with_gradients(weighted_logsumexp(states, items, weights, block), states, items)
     exact = [tensor.detach().double().requires_grad_() for tensor in (states, items)]
@@ -132,7 +132,7 @@ def test_bfloat16_is_near(block, n_items):
     assert fast[0].item() == pytest.approx(slow[0].item(), rel=1e-2)
     for ours, true in zip(fast[1:], slow[1:]):
         assert F.cosine_similarity(ours.flatten(), true.flatten(), dim=0) > 0.999
-        assert ours.norm() == pytest.approx(true.norm(), rel=1e-2)
+        assert ours.norm().item() == pytest.approx(true.norm().item(), rel=1e-2)
 
 
 def test_blocks_give_the_same_in_bfloat16():

@@ -86,4 +86,4 @@ def test_last_window_is_the_newest_of_all(max_pairs):
 
 
 def test_both_ways_have_a_name():
-    assert LONG_SEQUENCES == {"last": last_window, "windows": all_windows}
+    assert list(LONG_SEQUENCES.items()) == [("last", last_window), ("windows", all_windows)]

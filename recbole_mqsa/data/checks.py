@@ -40,7 +40,9 @@ def check_files(config: Any, folder: str, name: str) -> None:
             f"the separator is {config['field_separator']!r} (field_separator)"
         )
     types = dict(columns)  # type: ignore[arg-type]
-    loaded = (config["load_col"] or {}).get("inter", "*") if config["load_col"] is not None else "*"
+    if len(types) < len(columns):
+        raise UserError(f"{path}, line 1: two columns of one name among {', '.join(name for name, _ in columns)}")
+    loaded = "*" if config["load_col"] is None else config["load_col"].get("inter", [])
     for setting, wanted in (("USER_ID_FIELD", "token"), ("ITEM_ID_FIELD", "token"), ("TIME_FIELD", "float")):
         column = config[setting]
         if column not in types:
@@ -53,6 +55,18 @@ def check_files(config: Any, folder: str, name: str) -> None:
             )
         if loaded != "*" and column not in loaded:
             raise UserError(f"load_col does not read column '{column}' of {path}; add it to load_col['inter']")
+    _check_lines(path, config, len(columns))
+
+
+def _check_lines(path: Path, config: Any, n_columns: int) -> None:
+    """RecBole takes the first column for row names, or drops the last, where a line has too many."""
+    number, separators = 0, n_columns - 1
+    with open(path, encoding=config["encoding"]) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.count(config["field_separator"]) > separators:
+                raise UserError(f"{path}, line {number}: more than the {n_columns} columns of the header; drop the rest")
+    if number < 2:
+        raise UserError(f"{path} holds a header but no action; add some")
 
 
 @contextmanager
@@ -65,12 +79,15 @@ def check_loaded(config: Any, folder: str, name: str) -> Iterator[None]:
     path = inter_file(folder, name)
     try:
         yield
+    except UserError:
+        raise
     except UnicodeDecodeError as problem:
         raise UserError(f"{path} is not {problem.encoding} text; set encoding to what it is") from problem
     except pd.errors.ParserError as problem:
         raise UserError(f"{path} cannot be read as a table: {problem}; correct that line") from problem
     except ValueError as problem:
-        where = _first_line(path, config, lambda text: text.strip() != "" and not _is_number(text))
+        wanted = (config["load_col"] or {}).get("inter", "*")
+        where = _first_line(path, config, wanted, lambda text: text.strip() != "" and not _is_number(text))
         if where is None:
             raise
         line, column, text = where
@@ -84,11 +101,12 @@ def check_actions(config: Any, folder: str, name: str, actions: pd.DataFrame) ->
         UserError: naming file and line.
     """
     time = actions[config["TIME_FIELD"]]
-    if len(time) == 0:
-        raise UserError(f"{inter_file(folder, name)} holds a header but no action; add some")
     if not (time.abs() < math.inf).all():
         where = _first_line(
-            inter_file(folder, name), config, lambda text: not (_is_number(text) and math.isfinite(float(text)))
+            inter_file(folder, name),
+            config,
+            [config["TIME_FIELD"]],
+            lambda text: not (_is_number(text) and math.isfinite(float(text)))
         )
         line, column, text = where or (0, config["TIME_FIELD"], "nan")
         raise UserError(
@@ -104,8 +122,10 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _first_line(path: Path, config: Any, is_bad: Callable[[str], bool]) -> tuple[int, str, str] | None:
-    """Line number, column and text of the first float column that is bad; slow, for errors only."""
+def _first_line(
+    path: Path, config: Any, wanted: str | list[str], is_bad: Callable[[str], bool]
+) -> tuple[int, str, str] | None:
+    """Line number, column and text of the first bad number in the columns ``wanted`` ('*' for all); slow."""
     columns = _header(path, config)
     with open(path, encoding=config["encoding"]) as lines:
         for number, line in enumerate(lines, start=1):
@@ -114,6 +134,6 @@ def _first_line(path: Path, config: Any, is_bad: Callable[[str], bool]) -> tuple
                 continue
             values += [""] * (len(columns) - len(values))
             for (column, kind), text in zip(columns, values):
-                if kind == "float" and is_bad(text):
+                if kind == "float" and (wanted == "*" or column in wanted) and is_bad(text):
                     return number, column, text
     return None

@@ -49,8 +49,8 @@ class SequenceDataset(Dataset):
     # Loading: RecBole's, with its failures told in one sentence.
 
     def _load_inter_feat(self, token: str, dataset_path: str) -> None:
-        check_files(self.config, dataset_path, token)
         with check_loaded(self.config, dataset_path, token):
+            check_files(self.config, dataset_path, token)
             super()._load_inter_feat(token, dataset_path)
         check_actions(self.config, dataset_path, token, self.inter_feat)
 

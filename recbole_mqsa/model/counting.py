@@ -34,14 +34,15 @@ class CountingModel(SequentialRecommender):
 
     def predict(self, interaction: Any) -> Tensor:
         """[B] the score of each row's item."""
-        return self.full_sort_predict(interaction).gather(1, interaction[self.ITEM_ID][:, None]).squeeze(1)
+        scores = self.full_sort_predict(interaction).gather(1, interaction[self.ITEM_ID][:, None])
+        return scores.squeeze(1).float()
 
 
 class Pop(CountingModel):
     """Popularity: how often each item occurs, every occurrence counted."""
 
     def count(self, dataset: Any) -> None:
-        self.popularity = torch.from_numpy(dataset.item_counts()).double().to(self.device)
+        self.popularity = torch.from_numpy(dataset.item_counts()).float().to(self.device)
 
     def full_sort_predict(self, interaction: Any) -> Tensor:
         """[B, I + 1] the same counts for everyone."""

@@ -81,7 +81,7 @@ class WindowAttentionLayer(nn.Module):
         for q, k, v in zip(*packed):
             b, t, d = q.shape
             # [b, t, D] -> [b, H, t, D/H]
-            q, k, v = (x.view(b, t, self.n_heads, -1).transpose(1, 2) for x in (q, k, v))
+            q, k, v = (x.view(b, t, self.n_heads, d // self.n_heads).transpose(1, 2) for x in (q, k, v))
             future = torch.ones(t, t, dtype=torch.bool, device=q.device).triu(1)
             scores = (q @ k.transpose(2, 3)).masked_fill(future, -math.inf)
             weights = F.dropout(scores.softmax(3), self.attn_dropout_prob, self.training)

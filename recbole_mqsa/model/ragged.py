@@ -58,14 +58,16 @@ class Ragged:
                 self.shapes.append((len(members), width))
                 offset += len(members) * width
             upper = lower
-        self.cells = torch.cat(cells) if cells else starts.new_zeros(0)
+        if not cells:  # a batch of empty sequences
+            cells, self.shapes = [starts.new_zeros(0)], [(0, 0)]
+        self.cells = torch.cat(cells)
         self.back = cell_of_row[row] + self.depth
 
     def grouped(self, packed: Tensor) -> list[Tensor]:
         """[P, D] as one [b, t, D] a group, left-aligned; padded cells hold copies of real ones."""
         cells = packed.index_select(0, self.cells)
         parts = cells.split([b * t for b, t in self.shapes])
-        return [part.view(b, t, -1) for part, (b, t) in zip(parts, self.shapes)]
+        return [part.view(b, t, packed.size(1)) for part, (b, t) in zip(parts, self.shapes)]
 
     def packed(self, groups: list[Tensor]) -> Tensor:
         """The inverse of :meth:`grouped`: [P, D]."""

@@ -1,0 +1,277 @@
+"""Pooling, packing and attention against one sequence, one position, one head at a time."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from recbole_mqsa.model.layers import MultiQueryEncoder, WindowAttentionLayer, mixing_weights
+from recbole_mqsa.model.pooling import POOLINGS, pool_window
+from recbole_mqsa.model.ragged import Ragged
+
+LENGTHS = [[5], [1], [3, 0, 7, 1], [0, 4, 4, 2, 9, 0], [12, 1, 1, 6, 3, 2, 12, 5]]
+D = 6
+
+
+def valid_mask(lengths, side, width=None):
+    column = torch.arange(width or max(lengths) + 1)
+    lengths = torch.tensor(lengths)[:, None]
+    return column < lengths if side == "right" else column >= len(column) - lengths
+
+
+def rows_of(packed, lengths):
+    return packed.split(lengths)
+
+
+def packed_states(lengths, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(sum(lengths), D, generator=generator, dtype=torch.float64)
+
+
+# Pooling.
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("window", [1, 2, 3, 4])
+@pytest.mark.parametrize("pooling", ["mean", "decay"])
+def test_pool_window_against_a_loop(pooling, window, lengths):
+    states = packed_states(lengths)
+    pooled = pool_window(
+        states, Ragged(valid_mask(lengths, "right")).depth, POOLINGS[pooling](window, 0.3).double()
+    )
+    weight = {"mean": lambda age: 1.0, "decay": lambda age: 0.3**age}[pooling]
+    for row, ours in zip(rows_of(states, lengths), rows_of(pooled, lengths)):
+        for t in range(len(row)):
+            ages = range(min(window, t + 1))
+            expected = sum(weight(age) * row[t - age] for age in ages) / sum(weight(age) for age in ages)
+            torch.testing.assert_close(ours[t], expected, rtol=1e-6, atol=1e-7)
+
+
+def test_pooling_by_hand():
+    states, depth = torch.tensor([[4.0], [8.0], [0.0], [6.0]]), torch.tensor([0, 1, 2, 0])
+    assert pool_window(states, depth, POOLINGS["mean"](3, 0.5)).flatten().tolist() == [4, 6, 4, 6]
+    decayed = pool_window(states, depth, POOLINGS["decay"](2, 0.5)).flatten()
+    assert decayed.tolist() == pytest.approx([4, (8 + 2) / 1.5, 4 / 1.5, 6])
+
+
+# Packing.
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_places(lengths, side):
+    layout = Ragged(valid_mask(lengths, side))
+    assert layout.lengths.tolist() == lengths
+    assert layout.depth.tolist() == [t for length in lengths for t in range(length)]
+    assert layout.age.tolist() == [t for length in lengths for t in reversed(range(length))]
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_grouped_and_packed_are_inverse(lengths, groups):
+    layout, states = Ragged(valid_mask(lengths, "left"), groups), packed_states(lengths)
+    grouped = layout.grouped(states)
+    assert torch.equal(layout.packed(grouped), states)
+    assert len(grouped) <= groups
+    assert sum(len(group) for group in grouped) == sum(length > 0 for length in lengths)
+    # Each group holds whole sequences from its left; a longer group's shortest is above half its longest.
+    rows = {tuple(row.flatten().tolist()) for row in rows_of(states, lengths) if len(row)}
+    found = set()
+    for number, group in enumerate(grouped):
+        assert group.shape[2] == D
+        for row in group:
+            real = next(t for t in range(len(row), 0, -1) if tuple(row[:t].flatten().tolist()) in rows)
+            found.add(tuple(row[:real].flatten().tolist()))
+            assert (row[real:] == row[real - 1]).all()
+            assert number == groups - 1 or real > max(lengths) // 2 ** (number + 1) or groups == 1
+    assert found == rows
+
+
+def test_groups_are_halved_lengths():
+    layout = Ragged(valid_mask([8, 5, 4, 3, 2, 1, 8], "right"), groups=3)
+    assert layout.shapes == [(3, 8), (2, 4), (2, 2)]
+    assert Ragged(valid_mask([8, 5, 4, 3, 2, 1, 8], "right"), groups=1).shapes == [(7, 8)]
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_last(lengths, groups):
+    states = packed_states(lengths)
+    last = Ragged(valid_mask(lengths, "left"), groups).last(states)
+    expected = [row[-1] if len(row) else torch.zeros(D).double() for row in rows_of(states, lengths)]
+    assert torch.equal(last, torch.stack(expected))
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_a_batch_of_nothing(groups):
+    """All rows empty: no positions, and zeros for the newest of each."""
+    layout = Ragged(torch.zeros(2, 4, dtype=torch.bool), groups)
+    nothing = torch.zeros(0, D)
+    assert layout.packed(layout.grouped(nothing)).shape == (0, D)
+    assert layout.last(nothing).tolist() == [[0.0] * D] * 2
+
+
+# One layer, as the paper authors' program has it (shared/golden/README.md).
+
+
+def norm(x, layer):
+    centred = x - x.mean()
+    return centred / (centred.square().mean() + layer.eps).sqrt() * layer.weight + layer.bias
+
+
+def affine(x, layer):
+    return layer.weight @ x + layer.bias
+
+
+def slow_layer(layer, row, window, n_heads):
+    """[t, D] to [t, D], dropout 0: pooled and normed query, plain keys and values, query as residual."""
+    size = D // n_heads
+    out = []
+    for t in range(len(row)):
+        query = norm(row[max(0, t + 1 - window) : t + 1].mean(0), layer.query_norm)
+        projected = affine(query, layer.query)
+        heads = []
+        for head in range(n_heads):
+            part = slice(head * size, (head + 1) * size)
+            scores = [
+                projected[part] @ affine(row[s], layer.key)[part] / math.sqrt(size) for s in range(t + 1)
+            ]
+            weights = torch.stack(scores).softmax(0)
+            heads.append(sum(weights[s] * affine(row[s], layer.value)[part] for s in range(t + 1)))
+        state = norm(torch.cat(heads) + query, layer.output_norm)
+        inner = affine(state, layer.feedforward[0]).clamp(min=0)
+        out.append(affine(inner, layer.feedforward[1]) + state)
+    return torch.stack(out)
+
+
+def randomise(module):
+    """Norms and biases start at 1 and 0, where a mistake in them would not be seen."""
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.5)
+    return module.double()
+
+
+LAYER = {
+    "hidden_size": D, "inner_size": 5, "hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0,
+    "layer_norm_eps": 1e-24,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lengths", [[1], [3, 0, 6, 1]])
+@pytest.mark.parametrize("n_heads", [1, 2, 3])
+@pytest.mark.parametrize("window", [1, 2, 4])
+def test_layer_against_loops(window, n_heads, lengths):
+    layer = randomise(WindowAttentionLayer(n_heads=n_heads, window_weights=torch.ones(window), **LAYER))
+    states = packed_states(lengths).requires_grad_()
+    ours = layer(states, Ragged(valid_mask(lengths, "left"), groups=2))
+    slow = [slow_layer(layer, row, window, n_heads) for row in rows_of(states, lengths) if len(row)]
+    assert_same_with_gradients(ours, torch.cat(slow), [states, *layer.parameters()])
+
+
+def assert_same_with_gradients(ours, theirs, inputs, **tolerance):
+    upstream = torch.randn(ours.shape, generator=torch.Generator().manual_seed(4), dtype=ours.dtype)
+    torch.testing.assert_close(ours, theirs, **tolerance)
+    for our, their in zip(
+        torch.autograd.grad(ours, inputs, upstream), torch.autograd.grad(theirs, inputs, upstream)
+    ):
+        torch.testing.assert_close(our, their, rtol=1e-6, atol=1e-9)
+
+
+# Stacks together.
+
+
+def encoder(query_windows, alpha, n_layers=1, n_heads=2, **other):
+    made = MultiQueryEncoder(query_windows, alpha, n_layers=n_layers, n_heads=n_heads, **{**LAYER, **other})
+    return randomise(made)
+
+
+@pytest.mark.parametrize("n_layers", [1, 2])
+@pytest.mark.parametrize(
+    ("windows", "alpha"),
+    [([3], 0.5), ([1, 3], 0.3), ([1, 3], [0.3, 0.7]), ([2, 1, 4], [0.2, 0.5, 0.3]), ([1, 2, 3], "learned")],
+)
+def test_encoder_against_loops(windows, alpha, n_layers):
+    lengths = [4, 1, 0, 6]
+    ours = encoder(windows, alpha, n_layers)
+    states = packed_states(lengths).requires_grad_()
+    shares = {1: [1.0], 2: [0.3, 0.7], 3: [0.2, 0.5, 0.3]}[len(windows)]
+    if alpha == "learned":
+        exponents = ours.mix_logits.exp()
+        shares = exponents / exponents.sum()
+    rows = []
+    for row in (row for row in rows_of(states, lengths) if len(row)):
+        total = 0
+        for window, share, stack in zip(windows, shares, ours.stacks):
+            state = row
+            for layer in stack.layers:
+                state = slow_layer(layer, state, window, n_heads=2)
+            total = total + share * torch.stack([norm(x, stack.final_norm) for x in state])
+        rows.append(total)
+    layout = Ragged(valid_mask(lengths, "right"), groups=3)
+    assert_same_with_gradients(ours(states, layout), torch.cat(rows), [states, *ours.parameters()])
+
+
+def test_learned_weights_start_equal():
+    made = MultiQueryEncoder([1, 2, 3], "learned", n_layers=1, n_heads=1, **LAYER)
+    assert made.mix_logits.softmax(0).tolist() == pytest.approx([1 / 3] * 3)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "n_windows", "weights"),
+    [(0.25, 2, [0.25, 0.75]), ([0.2, 0.3, 0.5], 3, [0.2, 0.3, 0.5]), (0.25, 1, [1.0]), ("learned", 1, [1.0])],
+)
+def test_mixing_weights(alpha, n_windows, weights):
+    assert mixing_weights(alpha, n_windows) == weights
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("groups", [2, 3, 6])
+def test_any_number_of_groups_is_the_same(groups, lengths):
+    made, states = encoder([1, 3], 0.4, n_layers=2), packed_states(lengths).requires_grad_()
+    outputs = [made(states, Ragged(valid_mask(lengths, "left"), number)) for number in (groups, 1)]
+    assert_same_with_gradients(*outputs, [states, *made.parameters()], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_the_future_changes_nothing_before_it(groups):
+    lengths, made = [5, 3], encoder([1, 3], 0.5, n_layers=2)
+    layout, states = Ragged(valid_mask(lengths, "left"), groups), packed_states(lengths)
+    before = made(states, layout)
+    for changed in range(5):
+        other = states.clone()
+        other[changed] += 1
+        difference = (made(other, layout) - before).abs().amax(1)
+        assert difference[:changed].max() == 0 if changed else True
+        assert difference[changed:5].min() > 1e-6  # it and everything after it
+        assert difference[5:].max() == 0  # the other sequence
+
+
+@pytest.mark.parametrize(("alpha", "skipped"), [(1.0, 1), (0.0, 0), ([0.0, 1.0], 0)])
+def test_a_stack_of_weight_0_is_not_computed(alpha, skipped):
+    made, lengths = encoder([1, 3], alpha), [4, 2]
+
+    def refuse(*_):
+        raise AssertionError("computed")
+
+    made.stacks[skipped].forward = refuse
+    states, layout = packed_states(lengths), Ragged(valid_mask(lengths, "left"))
+    output = made(states, layout)
+    assert torch.equal(output, made.stacks[1 - skipped](states, layout))
+    output.sum().backward()
+    assert all(parameter.grad is None for parameter in made.stacks[skipped].parameters())
+    assert (
+        len(list(made.stacks[skipped].parameters())) == len(list(made.stacks[1 - skipped].parameters())) > 0
+    )
+
+
+def test_dropout_only_in_training():
+    made = encoder([1, 3], 0.5, hidden_dropout_prob=0.5, attn_dropout_prob=0.5)
+    states, layout = packed_states([4, 2]), Ragged(valid_mask([4, 2], "left"))
+    assert torch.equal(made.eval()(states, layout), made(states, layout))
+    assert not torch.equal(made.train()(states, layout), made(states, layout))
+    quiet = encoder([1, 3], 0.5).train()
+    assert torch.equal(quiet(states, layout), made.eval()(states, layout))

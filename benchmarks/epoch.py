@@ -89,10 +89,14 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--dataset", default="ml-100k")
     parser.add_argument("--data_path", default="dataset/")
-    parser.add_argument("--fraction", type=float, default=0.25, help="share of RecBole's batches that is timed")
+    parser.add_argument(
+        "--fraction", type=float, default=0.25, help="share of RecBole's batches that is timed"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", help="file for the figures as JSON")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
@@ -108,7 +112,8 @@ def main() -> None:
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             runs.append(json.loads(done.stdout.splitlines()[-1]))
     medians = {
-        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in taken.items()
+        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        for name, runs in taken.items()
     }
     theirs, ours = medians.values()
     print(f"{arguments.dataset}, median of {arguments.repeats}, {ours['threads']:.0f} threads")

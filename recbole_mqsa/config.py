@@ -26,7 +26,7 @@ OPTIONS = ("allow_unknown", "config_files", "dataset", "debug", "model", "output
 """What the command line knows besides the settings: never a setting, but a likely misspelling of one."""
 
 
-class Config(recbole.config.Config):  # type: ignore[misc]
+class Config(recbole.config.Config):
     """The settings of one run, checked before any data is read.
 
     The order is RecBole's: overall, model, sample and data set files, its file for the kind of model, then

@@ -43,11 +43,15 @@ def new_folder(model: str, dataset: str, output_dir: str | os.PathLike[str] | No
     name = f"{model}-{dataset}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
     folder = Path(output_dir) if output_dir is not None else Path("runs") / name
     if (folder / "result.json").exists():
-        raise UserError(f"output_dir {folder} already holds a finished run; name another folder or move it away")
+        raise UserError(
+            f"output_dir {folder} already holds a finished run; name another folder or move it away"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise UserError(f"output_dir {folder} cannot be made ({problem.strerror}); name another folder") from problem
+        raise UserError(
+            f"output_dir {folder} cannot be made ({problem.strerror}); name another folder"
+        ) from problem
     return folder
 
 
@@ -66,7 +70,10 @@ def logging_to(folder: Path, level: str = "INFO") -> Iterator[logging.Logger]:
     """
     logger = logging.getLogger()
     before = logger.level
-    file, screen = logging.FileHandler(folder / "run.log", encoding="utf-8"), logging.StreamHandler(sys.stderr)
+    file, screen = (
+        logging.FileHandler(folder / "run.log", encoding="utf-8"),
+        logging.StreamHandler(sys.stderr),
+    )
     file.setFormatter(_PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
     screen.setFormatter((logging.Formatter if sys.stderr.isatty() else _PlainFormatter)("%(message)s"))
     screen.setLevel(level.upper())

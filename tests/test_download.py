@@ -169,7 +169,7 @@ def test_the_folder_of_a_faster_process_is_used_and_a_foreign_one_stays(server: 
     fetch("faster", faster, f"{server}/right.zip")
     with pytest.raises(UserError, match="could not be downloaded"):
         fetch("foreign", foreign, f"{server}/right.zip")
-    with pytest.raises(UserError, match="holds no foreign.inter"):
+    with pytest.raises(UserError, match=r"holds no foreign\.inter"):
         needs_download(foreign, "foreign")
     assert (faster / "faster.inter").read_text() == (foreign / "notes.txt").read_text() == "mine"
     assert names(tmp_path) == ["faster", "foreign"]

@@ -119,7 +119,9 @@ def test_total_adds_l2_on_every_weight(golden: Golden) -> None:
     """Adam's coupled weight_decay is the gradient of l2/2 times the sum of squares of all of them."""
     d = golden.data
     squares = sum(float((d[f"weight/{name}"].astype(np.float64) ** 2).sum()) for name in golden.names())
-    total = golden.model.calculate_loss(golden.interaction("left")).item() + float(d["l2_weight"]) / 2 * squares
+    total = (
+        golden.model.calculate_loss(golden.interaction("left")).item() + float(d["l2_weight"]) / 2 * squares
+    )
     assert total == pytest.approx(float(d["loss_total"]), rel=1e-5)
     counted = sum(parameter.numel() for parameter in golden.model.parameters()) - golden.model.hidden_size
     assert counted == sum(d[f"weight/{name}"].size for name in golden.names())

@@ -55,7 +55,9 @@ def test_leaves_one_folder_and_nothing_beside_it(home: Path) -> None:
     assert result["users"] == {"valid": 400, "test": 400}
     assert result["settings"]["query_windows"] == [1, 3]
     assert result["peak_memory_bytes"]["process"] > 50e6
-    assert result["versions"]["torch"] == torch.__version__.split("+")[0] or "+" in result["versions"]["torch"]
+    assert (
+        result["versions"]["torch"] == torch.__version__.split("+")[0] or "+" in result["versions"]["torch"]
+    )
 
     with open(finished.folder / "epochs.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -70,7 +72,9 @@ def test_leaves_one_folder_and_nothing_beside_it(home: Path) -> None:
 def test_a_run_prints_no_warning_of_other_peoples_code(home: Path) -> None:
     """FutureWarnings of RecBole's own lines under pandas 2, torch 2.13 and numpy 2 (`compat.quiet_warnings`)."""
     command = [sys.executable, "-m", "recbole_mqsa", "--dataset=chain", f"--data_path={home}", "--epochs=1"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     assert "HR@20" in done.stdout
@@ -127,7 +131,9 @@ def test_recbole_entry_masks_seen_items(home: Path) -> None:
 
 def test_recbole_entry_runs_on_its_own_data(home: Path) -> None:
     result = run_recbole(
-        model="MQSATED", dataset="ml-100k", config_dict={"epochs": 1, "show_progress": False, "state": "ERROR"}
+        model="MQSATED",
+        dataset="ml-100k",
+        config_dict={"epochs": 1, "show_progress": False, "state": "ERROR"},
     )
     assert result["test_result"]["hit@20"] > 0.02  # 20 of 1,682 items are 0.012 by chance
 
@@ -149,7 +155,11 @@ def test_early_stopping_and_callback(home: Path) -> None:
     # Pop never changes; RecBole counts an equal score as better, so nothing stops it.
     assert finished.result["epochs_run"] == 50 == len(seen)
 
-    config = Config("MQSATED", "chain", config_dict=settings(home, "MQSATED", epochs=50, stopping_step=1, learning_rate=0.5))
+    config = Config(
+        "MQSATED",
+        "chain",
+        config_dict=settings(home, "MQSATED", epochs=50, stopping_step=1, learning_rate=0.5),
+    )
     finished = run(config, home / "early")
     assert finished.result["epochs_run"] < 50
     assert finished.result["best_epoch"] == finished.result["epochs_run"] - 3

@@ -20,7 +20,9 @@ def inter_file(folder: str, name: str) -> Path:
 
 def _header(path: Path, config: Any) -> list[list[str]]:
     with open(path, encoding=config["encoding"]) as lines:
-        return [field.split(":") for field in lines.readline().rstrip("\r\n").split(config["field_separator"])]
+        return [
+            field.split(":") for field in lines.readline().rstrip("\r\n").split(config["field_separator"])
+        ]
 
 
 def check_files(config: Any, folder: str, name: str) -> None:
@@ -39,9 +41,11 @@ def check_files(config: Any, folder: str, name: str) -> None:
             f"{path}, line 1: column '{':'.join(wrong[0])}' is not of the form name:type (such as user_id:token); "
             f"the separator is {config['field_separator']!r} (field_separator)"
         )
-    types = dict(columns)  # type: ignore[arg-type]
+    types = dict(columns)
     if len(types) < len(columns):
-        raise UserError(f"{path}, line 1: two columns of one name among {', '.join(name for name, _ in columns)}")
+        raise UserError(
+            f"{path}, line 1: two columns of one name among {', '.join(name for name, _ in columns)}"
+        )
     loaded = "*" if config["load_col"] is None else config["load_col"].get("inter", [])
     for setting, wanted in (("USER_ID_FIELD", "token"), ("ITEM_ID_FIELD", "token"), ("TIME_FIELD", "float")):
         column = config[setting]
@@ -54,7 +58,9 @@ def check_files(config: Any, folder: str, name: str) -> None:
                 f"{path}, line 1: column '{column}' is of type {types[column]}, but {setting} has to be {wanted}"
             )
         if loaded != "*" and column not in loaded:
-            raise UserError(f"load_col does not read column '{column}' of {path}; add it to load_col['inter']")
+            raise UserError(
+                f"load_col does not read column '{column}' of {path}; add it to load_col['inter']"
+            )
     _check_lines(path, config, len(columns))
 
 
@@ -64,7 +70,9 @@ def _check_lines(path: Path, config: Any, n_columns: int) -> None:
     with open(path, encoding=config["encoding"]) as lines:
         for number, line in enumerate(lines, start=1):
             if line.count(config["field_separator"]) > separators:
-                raise UserError(f"{path}, line {number}: more than the {n_columns} columns of the header; drop the rest")
+                raise UserError(
+                    f"{path}, line {number}: more than the {n_columns} columns of the header; drop the rest"
+                )
     if number < 2:
         raise UserError(f"{path} holds a header but no action; add some")
 
@@ -91,7 +99,9 @@ def check_loaded(config: Any, folder: str, name: str) -> Iterator[None]:
         if where is None:
             raise
         line, column, text = where
-        raise UserError(f"{path}, line {line}: {column} is '{text}', which is no number; correct that line") from problem
+        raise UserError(
+            f"{path}, line {line}: {column} is '{text}', which is no number; correct that line"
+        ) from problem
 
 
 def check_actions(config: Any, folder: str, name: str, actions: pd.DataFrame) -> None:
@@ -106,11 +116,11 @@ def check_actions(config: Any, folder: str, name: str, actions: pd.DataFrame) ->
             inter_file(folder, name),
             config,
             [config["TIME_FIELD"]],
-            lambda text: not (_is_number(text) and math.isfinite(float(text)))
+            lambda text: not (_is_number(text) and math.isfinite(float(text))),
         )
         line, column, text = where or (0, config["TIME_FIELD"], "nan")
         raise UserError(
-            f"{inter_file(folder, name)}, line {line}: {column} is '{text}', which is no time; correct or drop that line"
+            f"{inter_file(folder, name)}, line {line}: {column} is '{text}', which is no time; correct or drop it"
         )
 
 

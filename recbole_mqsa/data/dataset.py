@@ -35,6 +35,7 @@ class SequenceDataset(Dataset):
         train_end: [users] last training action of each user; -1 where there is none.
     """
 
+    inter_feat: Any
     sequences: Sequences
     known_end: np.ndarray
     train_end: np.ndarray
@@ -166,9 +167,7 @@ class SequenceDataset(Dataset):
         The input of a sequence is ``items[begin:end]``, its targets ``items[begin + 1:end + 1]``.
         """
         begin, end = self._spans(self.train_end)
-        return LONG_SEQUENCES[self.config["long_sequences"] or "last"](
-            begin, end, self.max_item_list_len - 1
-        )
+        return LONG_SEQUENCES[self.config["long_sequences"] or "last"](begin, end, self.max_item_list_len - 1)
 
     def transition_counts(self, time_span: int = 1) -> sparse.csr_matrix:
         """[I + 1, I + 1] counts over what is known before this part is predicted.
@@ -179,7 +178,9 @@ class SequenceDataset(Dataset):
         begin, end = self._spans(self.known_end)
         if self.config["long_sequences"] != "windows":
             train_end = self.train_end[self.known_end >= 0]
-            begin, _ = last_window(begin, np.where(train_end >= 0, train_end, end), self.max_item_list_len - 1)
+            begin, _ = last_window(
+                begin, np.where(train_end >= 0, train_end, end), self.max_item_list_len - 1
+            )
         return count_transitions(self.sequences.items, begin, end, self.item_num, time_span)
 
     def item_counts(self) -> np.ndarray:

@@ -106,7 +106,8 @@ def _refuse_unsafe(info: zipfile.ZipInfo) -> None:
 
 def _common_stem(inter_files: list[str]) -> str:
     """What the archive calls its data set: ``A`` for ``A.inter``, and for ``A.train.inter, A.test.inter``."""
-    stem = os.path.commonprefix([file[: -len("inter")] for file in inter_files]).rpartition(".")[0]
+    names = [file[: -len("inter")] for file in inter_files]
+    stem = os.path.commonprefix(names).rpartition(".")[0]  # noqa: RUF071 (of names, not of paths)
     if not stem:
         raise ValueError("the archive holds no .inter file, or those of several data sets")
     return stem

@@ -13,7 +13,9 @@ from recbole.data.interaction import Interaction
 from .dataset import SequenceDataset
 from .sequences import flatten_spans
 
-SCORE_CELLS = 1 << 22  # scores held at once in evaluation: 16 MB in float32, which a processor's cache may hold
+SCORE_CELLS = (
+    1 << 22
+)  # scores held at once in evaluation: 16 MB in float32, which a processor's cache may hold
 
 
 class SequenceTrainLoader(AbstractDataLoader):

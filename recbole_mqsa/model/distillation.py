@@ -66,7 +66,11 @@ class TransitionTeacher(nn.Module):
         span = torch.repeat_interleave(lengths)
         index = torch.arange(len(span), device=heads.device) + (self.first[heads] - offsets)[span]
         rest = F.embedding_bag(
-            self.columns[index], items, offsets, mode="sum", per_sample_weights=self.extra[index].to(items.dtype)
+            self.columns[index],
+            items,
+            offsets,
+            mode="sum",
+            per_sample_weights=self.extra[index].to(items.dtype),
         )
         return self.uniform[heads, None].to(items.dtype) * items[1:].sum(0) + rest
 

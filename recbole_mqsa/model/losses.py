@@ -56,7 +56,7 @@ def weighted_logsumexp(
     Returns:
         A scalar. No second derivatives.
     """
-    return _WeightedLogSumExp.apply(states, items, weights, block, dtype, padding_idx)  # type: ignore[no-any-return]
+    return _WeightedLogSumExp.apply(states, items, weights, block, dtype, padding_idx)
 
 
 class _WeightedLogSumExp(torch.autograd.Function):
@@ -103,7 +103,7 @@ class _WeightedLogSumExp(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         return (*(None if g is None else g * grad for g in ctx.gradients), None, None, None, None)
 
 

@@ -41,7 +41,9 @@ def pool_window(states: Tensor, depth: Tensor, weights: Tensor) -> Tensor:
         return states
     total = states * weights[0]
     for age in range(1, len(weights)):
-        older = torch.cat([states.new_zeros(age, states.size(1)), states[:-age]]) if age < len(states) else None
+        older = (
+            torch.cat([states.new_zeros(age, states.size(1)), states[:-age]]) if age < len(states) else None
+        )
         if older is not None:
             total = total + older * (weights[age] * (depth >= age))[:, None]
     return total / weights.cumsum(0)[depth.clamp(max=len(weights) - 1)][:, None]

@@ -194,12 +194,12 @@ def test_only_the_first_of_several_processes_downloads(
 
     def fail(*_: object) -> None:
         course.append("download")
-        raise UserError("broken")
+        raise OSError("broken")
 
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.distributed, "barrier", lambda: course.append("barrier"))
     monkeypatch.setattr(Dataset, "_get_download_url", fail)
-    with pytest.raises(UserError, match="broken"):
+    with pytest.raises(OSError, match="broken"):
         process(0)._load_data("toy", str(tmp_path / "toy"))
     with pytest.raises(ValueError, match="not exist"):
         process(1)._load_data("toy", str(tmp_path / "toy"))

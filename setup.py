@@ -8,7 +8,9 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).resolve().parent
 README = HERE / "README.md"
 # Read, not imported: to import the package takes everything that it needs.
-VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "recbole_mqsa/__init__.py").read_text("utf-8"), re.M)[1]
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "recbole_mqsa/__init__.py").read_text("utf-8"), re.M)[
+    1
+]
 
 # The yaml files lie in the top-level folder properties/ and travel inside the package. The folder gets another
 # name there, as recbole_mqsa/properties.py has that one already.

@@ -210,6 +210,15 @@ def metrics_of_counts() -> None:
     _replace(Collector, "get_data_struct", keeping_counts)
 
 
+def no_anomaly_detection() -> None:
+    """RecBole 1.2.1. Without it: whoever imports one sequential model imports SINE, whose file turns on torch's
+    anomaly detection for the whole process, and each training step of every model then records a stack trace
+    for each operation: several times slower where the operations are small."""
+    before = torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
+    importlib.import_module("recbole.model.sequential_recommender")
+    torch.autograd.set_detect_anomaly(*before)
+
+
 def quiet_warnings() -> None:
     """RecBole 1.2.1 with pandas 2, numpy 2, torch >= 2.4. Without it: every run prints pages of warnings of what
     RecBole's own lines will break on one day; the versions that ``setup.py`` allows are those they work with."""
@@ -229,6 +238,7 @@ WORKAROUNDS: tuple[Callable[[], None], ...] = (
     own_argument_lists,
     tensorboard_in_run,
     metrics_of_counts,
+    no_anomaly_detection,
     quiet_warnings,
 )
 

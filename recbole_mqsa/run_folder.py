@@ -118,6 +118,8 @@ def environment() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
+    if not (PACKAGE.parent / ".git").exists():  # installed, perhaps inside somebody else's repository
+        return None
     git = ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
@@ -152,6 +154,7 @@ def write_epochs(folder: Path, history: list[dict[str, Any]]) -> None:
 
 def plot_epochs(folder: Path, history: list[dict[str, Any]], metric: str, best_epoch: int | None) -> None:
     """``epochs.png``: the losses and the validation metric by epoch."""
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # its first use announces its fonts
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

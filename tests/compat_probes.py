@@ -189,6 +189,33 @@ def tensorboard() -> Any:
     return [file.parts[0] for file in set(Path().rglob("events*")) - before]
 
 
+def metrics_of_counts() -> Any:
+    from recbole.evaluator import Collector, Evaluator
+
+    config = config_of("BPR", metrics=["ItemCoverage", "TailPercentage"], valid_metric="ItemCoverage@5")
+    collector = Collector(config)
+    collector.data_struct.set("rec.items", torch_tensor([[1, 2, 3, 4, 5], [1, 2, 3, 4, 6]]))
+    collector.data_struct.set("data.num_items", 9)
+    collector.data_struct.set("data.count_items", {item: 10 - item for item in range(1, 9)})
+    twice = [Evaluator(config).evaluate(collector.get_data_struct())]
+    collector.data_struct.set("rec.items", torch_tensor([[1, 1, 1, 1, 1]]))
+    twice.append(Evaluator(config).evaluate(collector.get_data_struct()))
+    return [result["itemcoverage@5"] for result in twice]
+
+
+def torch_tensor(rows: list[list[int]]) -> Any:
+    import torch
+
+    return torch.tensor(rows)
+
+
+def anomaly_detection() -> Any:
+    import recbole.model.sequential_recommender.sasrec  # noqa: F401
+    import torch
+
+    return torch.is_anomaly_enabled()
+
+
 PROBES: dict[str, Callable[[], Any]] = {
     "numpy_metric": numpy_metric,
     "numpy_config": numpy_config,
@@ -202,6 +229,8 @@ PROBES: dict[str, Callable[[], Any]] = {
     "settings_are_literals": settings_are_literals,
     "argument_lists": argument_lists,
     "tensorboard": tensorboard,
+    "metrics_of_counts": metrics_of_counts,
+    "anomaly_detection": anomaly_detection,
     "download": download,
 }
 

@@ -160,7 +160,7 @@ def test_a_bug_keeps_its_traceback(runs, monkeypatch):
 
 def test_help_lists_every_setting_with_its_default(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
-    assert main(["--help"]) == 0
+    assert main(["--help", "--dataset=amazon-beauty"]) == 0
     text = capsys.readouterr().out
     for file in (properties.model_file("MQSATED"), properties.overall_file()):
         for key, default in yaml.safe_load(file.read_text()).items():

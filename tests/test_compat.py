@@ -148,6 +148,17 @@ def test_a_config_keeps_its_data_sets_keys_to_itself(bare: Outcomes, patched: Ou
     assert patched["argument_lists"]["value"] == [True, []]
 
 
+def test_metrics_that_read_counts(bare: Outcomes, patched: Outcomes) -> None:
+    # 6 of 8 items (9 with padding), then one of them; the counts are still there the second time.
+    assert patched["metrics_of_counts"]["value"] == [round(6 / 9, 4), round(1 / 9, 4)]
+    assert "has no attribute 'cpu'" in errors(bare["metrics_of_counts"])
+
+
+def test_importing_a_model_does_not_slow_all_training(bare: Outcomes, patched: Outcomes) -> None:
+    assert bare["anomaly_detection"]["value"] is True
+    assert patched["anomaly_detection"]["value"] is False
+
+
 def test_tensorboard_writes_into_the_run(bare: Outcomes, patched: Outcomes) -> None:
     assert bare["tensorboard"]["value"] == ["log_tensorboard"]
     assert patched["tensorboard"]["value"] == ["run"]

@@ -8,6 +8,7 @@ from recbole.data import create_dataset, data_preparation
 from scipy import sparse
 
 from recbole_mqsa.model.distillation import TransitionTeacher, distillation_loss, sample_heads
+from recbole_mqsa.model.dropout import dropout
 from recbole_mqsa.model.mqsated import MQSATED
 
 TAUS = [1, 0.1, 0.05, 0.005]
@@ -119,9 +120,9 @@ def test_loss_drops_out_whole_embedding_entries():
     counts, items, heads, tau = made_counts(), made_items(), torch.tensor([3, 7]), 1.0
     teacher = teacher_of(counts, tau)
     torch.manual_seed(0)
-    fast = distillation_loss(heads, items, teacher, tau, dropout=0.5)
+    fast = distillation_loss(heads, items, teacher, tau, dropout_prob=0.5)
     torch.manual_seed(0)
-    dropped = torch.nn.functional.dropout(items[heads], 0.5)
+    dropped = dropout(items[heads], 0.5, training=True)
     student = (dropped * D**0.5 @ items[1:].T / tau).log_softmax(1)
     torch.testing.assert_close(fast, -(dense_rows(counts, tau)[heads - 1] * student).sum(1).mean())
     assert set((dropped / items[heads]).round().flatten().tolist()) == {0.0, 2.0}

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from scipy import sparse
 from torch import Tensor, nn
 
+from .dropout import dropout
 from .losses import weighted_logsumexp
 
 
@@ -72,7 +73,8 @@ class TransitionTeacher(nn.Module):
             mode="sum",
             per_sample_weights=self.extra[index].to(items.dtype),
         )
-        return self.uniform[heads, None].to(items.dtype) * items[1:].sum(0) + rest
+        total = (torch.arange(len(items), device=items.device) > 0).to(items.dtype) @ items  # but for padding
+        return self.uniform[heads, None].to(items.dtype) * total + rest
 
 
 def distillation_loss(
@@ -80,7 +82,7 @@ def distillation_loss(
     items: Tensor,
     teacher: TransitionTeacher,
     tau: float,
-    dropout: float = 0.0,
+    dropout_prob: float = 0.0,
     block: int = 0,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
@@ -93,14 +95,14 @@ def distillation_loss(
         items: [I + 1, D], row 0 padding.
         teacher: the transitions, at the same temperature.
         tau: temperature.
-        dropout: probability on the heads' embeddings.
+        dropout_prob: probability on the heads' embeddings.
         block, dtype: see :func:`weighted_logsumexp`.
     """
     scale = items.size(1) ** 0.5 / tau
-    student = F.dropout(items.index_select(0, heads), dropout) * scale
+    student = dropout(items.index_select(0, heads), dropout_prob, training=True) * scale
     weights = student.new_full((len(heads),), 1 / len(heads))
     matched = (student * teacher.mean_item(heads, items)).sum() / len(heads)
-    return weighted_logsumexp(student, items[1:], weights, block, dtype) - matched
+    return weighted_logsumexp(student, items, weights, block, dtype, without_padding=True) - matched
 
 
 def sample_heads(positions: Tensor, count: int) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .dropout import dropout
 from .pooling import POOLINGS, pool_window
 from .ragged import Ragged
 
@@ -72,7 +73,7 @@ class WindowAttentionLayer(nn.Module):
         return self._dropout(self.feedforward[1](inner)) + residual
 
     def _dropout(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.hidden_dropout_prob, self.training)
+        return dropout(x, self.hidden_dropout_prob, self.training)
 
     def _attention(self, query: Tensor, key: Tensor, value: Tensor, layout: Ragged) -> Tensor:
         """Causal attention within each sequence; all [P, D]."""
@@ -84,7 +85,7 @@ class WindowAttentionLayer(nn.Module):
             q, k, v = (x.view(b, t, self.n_heads, d // self.n_heads).transpose(1, 2) for x in (q, k, v))
             future = torch.ones(t, t, dtype=torch.bool, device=q.device).triu(1)
             scores = (q @ k.transpose(2, 3)).masked_fill(future, -math.inf)
-            weights = F.dropout(scores.softmax(3), self.attn_dropout_prob, self.training)
+            weights = dropout(scores.softmax(3), self.attn_dropout_prob, self.training)
             out.append((weights @ v).transpose(1, 2).reshape(b, t, d))
         return layout.packed(out)
 

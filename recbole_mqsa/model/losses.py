@@ -6,6 +6,7 @@ block, together with its gradient: three matrix products a block, and no score o
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 ROW_STEP = 64
+PROBED = 512
 
 
 def product_dtype(precision: str, device: torch.device) -> torch.dtype | None:
@@ -42,6 +44,7 @@ def weighted_logsumexp(
     block: int = 0,
     dtype: torch.dtype | None = None,
     padding_idx: int | None = None,
+    without_padding: bool = False,
 ) -> Tensor:
     """sum_p weights_p * log(sum_j exp(states_p . items_j)), differentiable in states and items.
 
@@ -52,11 +55,12 @@ def weighted_logsumexp(
         block: rows of the [P, I] scores held at once; 0 takes all.
         dtype: of the products and the probabilities (sums stay in the tensors' own type).
         padding_idx: a row of ``items`` that takes part but is a constant, so it gets no gradient.
+        without_padding: row 0 of ``items`` takes no part.
 
     Returns:
         A scalar. No second derivatives.
     """
-    return _WeightedLogSumExp.apply(states, items, weights, block, dtype, padding_idx)
+    return _WeightedLogSumExp.apply(states, items, weights, block, dtype, padding_idx, without_padding)
 
 
 class _WeightedLogSumExp(torch.autograd.Function):
@@ -69,6 +73,7 @@ class _WeightedLogSumExp(torch.autograd.Function):
         block: int,
         dtype: torch.dtype | None,
         padding_idx: int | None,
+        without_padding: bool,
     ) -> Tensor:
         # Rows of weight 0 fill the last block up: the library makes a kernel for every new shape.
         count = len(states)
@@ -85,10 +90,19 @@ class _WeightedLogSumExp(torch.autograd.Function):
             part = slice(start, min(start + block, rows))
             weight = weights[part, None]
             scores = torch.mm(x[part], e.T, out=buffer[: part.stop - start])
-            top = scores.amax(1).to(states.dtype)
+            if without_padding:
+                scores[:, 0] = -math.inf
+            # One score and its probability tell the normaliser: log sum exp(score) = score - log(probability).
+            # They are looked for among a few columns, as a search of all costs as much as the softmax.
+            score, column = scores[:, :PROBED].max(1)
             probability = torch.softmax(scores, 1, out=scores)
-            # The largest probability is 1 / sum exp(score - top).
-            total += weights[part] @ (top - probability.amax(1).to(states.dtype).log())
+            probed = probability.gather(1, column[:, None]).squeeze(1).to(states.dtype)
+            normaliser = score.to(states.dtype) - probed.log()
+            lost = torch.nonzero(probed < 1e-30).squeeze(1)  # too far below the row's largest
+            if len(lost):
+                again = states[part][lost] @ items.T
+                normaliser[lost] = again[:, int(without_padding) :].logsumexp(1)
+            total += weights[part] @ normaliser
             if grad_states is not None:
                 torch.mul(probability @ e, weight, out=grad_states[part])
             if grad_items is not None:
@@ -104,7 +118,7 @@ class _WeightedLogSumExp(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        return (*(None if g is None else g * grad for g in ctx.gradients), None, None, None, None)
+        return (*(None if g is None else g * grad for g in ctx.gradients), None, None, None, None, None)
 
 
 def recommendation_loss(

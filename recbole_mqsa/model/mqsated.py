@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.nn.functional as F
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor, nn
 
 from .distillation import TransitionTeacher, distillation_loss, sample_heads
+from .dropout import dropout
 from .layers import MultiQueryEncoder
 from .losses import product_dtype, recommendation_loss
 from .ragged import Ragged
@@ -72,7 +72,7 @@ class MQSATED(SequentialRecommender):
         # Positions count from the newest item, so that padding at either side is the same.
         embedded = self.item_embedding(item_seq[layout.valid]) * self.hidden_size**0.5
         embedded = embedded + self.position_embedding(layout.age)
-        embedded = F.dropout(embedded, self.hidden_dropout_prob, self.training)
+        embedded = dropout(embedded, self.hidden_dropout_prob, self.training)
         return self.encoder(embedded, layout), layout
 
     def forward(self, item_seq: Tensor) -> Tensor:
@@ -92,8 +92,8 @@ class MQSATED(SequentialRecommender):
         parts = {"recommendation": recommendation_loss(states, targets, items, **self.softmax)}
         if self.lambda_kd > 0:
             heads = sample_heads(inputs, self.distillation_heads)
-            dropout = self.hidden_dropout_prob if self.training else 0.0
-            loss = distillation_loss(heads, items, self.teacher, self.tau, dropout, **self.softmax)
+            dropped = self.hidden_dropout_prob if self.training else 0.0
+            loss = distillation_loss(heads, items, self.teacher, self.tau, dropped, **self.softmax)
             parts["distillation"] = self.lambda_kd * loss
         return parts
 

@@ -50,7 +50,7 @@ def parse(words: list[str]) -> Arguments:
     Raises:
         UserError: an unknown subcommand, a word that is no option, an option without its value or with two.
     """
-    from .compat import literal
+    from .plain_data import literal
 
     rest = list(words)
     arguments = Arguments(rest.pop(0) if rest and not rest[0].startswith("-") else "train")

@@ -6,19 +6,13 @@ modules read numpy's old names and ray while they are imported.
 
 from __future__ import annotations
 
-import ast
 import functools
 import importlib
-import os
-import pickle
 import sys
 import types
 import warnings
-import zipfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from contextvars import ContextVar
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +21,7 @@ import torch
 from scipy import sparse
 
 from recbole_mqsa.errors import UserError
+from recbole_mqsa.plain_data import convert, literal, pack_leaf, plain, safe_load, unpack
 
 tensorboard_folder: ContextVar[Path | None] = ContextVar("tensorboard_folder", default=None)
 """Where trainers made in this context write their tensorboard events; None leaves it to RecBole."""
@@ -101,7 +96,7 @@ def array_parameters() -> None:
     from recbole.model.abstract_recommender import AbstractRecommender
 
     def unpacking(load: Callable[..., None]) -> Callable[..., None]:
-        return lambda self, para: load(self, _unpack(para))
+        return lambda self, para: load(self, unpack(para))
 
     _replace(AbstractRecommender, "load_other_parameter", unpacking)
 
@@ -243,57 +238,6 @@ WORKAROUNDS: tuple[Callable[[], None], ...] = (
 )
 
 
-def literal(text: str) -> Any:
-    """The number, truth value, None, string, list, tuple or dictionary that ``text`` spells, else ``text``.
-
-    Truth values and ``none``, ``null``, ``~`` count in any case, as in yaml. Nothing is ever evaluated.
-    """
-    word = text.strip()
-    if word.lower() in _WORDS:
-        return _WORDS[word.lower()]
-    try:
-        value = ast.literal_eval(word)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return text
-    return value if isinstance(value, (str, int, float, list, tuple, dict, type(None))) else text
-
-
-_WORDS = {"true": True, "false": False, "none": None, "null": None, "~": None}
-
-
-def plain(value: Any) -> Any:
-    """``value`` in numbers, strings, lists, dictionaries and None, which json and safe loading accept.
-
-    Devices, types, enum members and paths become their text; numpy's numbers and arrays become Python's. A
-    dictionary's entries without such a form are left out.
-
-    Raises:
-        TypeError: ``value`` itself has no such form.
-    """
-    return _convert(value, _plain_leaf)
-
-
-def safe_load(path: str | os.PathLike[str], map_location: Any = "cpu") -> Any:
-    """A checkpoint, loaded in torch's safe mode, in which a file can bring data but run nothing.
-
-    Raises:
-        UserError: the file is missing, damaged or foreign, or holds more than plain data.
-    """
-    try:
-        return torch.load(path, map_location=map_location, weights_only=True)
-    except OSError as error:
-        raise UserError(
-            f"The checkpoint {path} cannot be read ({error.strerror}): check its path."
-        ) from error
-    except Exception as error:  # torch meets foreign formats with anything from KeyError to RuntimeError
-        if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path):
-            raise UserError(
-                f"The checkpoint {path} holds Python objects besides plain data, and loading them could run "
-                "anything: train anew with recbole_mqsa imported."
-            ) from error
-        raise UserError(f"{path} is damaged or no checkpoint: choose another file or train anew.") from error
-
-
 def _replace(owner: Any, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     """Put ``wrap(original)`` in the place of ``owner.name``, once."""
     original = getattr(owner, name)
@@ -335,69 +279,5 @@ def _save_checkpoint(state: dict[str, Any], file: str, **_: Any) -> None:
     """What RecBole's trainers call for ``torch.save``; safe mode cannot read their pickle protocol 4."""
     checkpoint = dict(state, config=plain(state["config"].final_config_dict))
     for entry in state.keys() - {"config", "state_dict", "optimizer"}:
-        checkpoint[entry] = _convert(state[entry], _pack_leaf)
+        checkpoint[entry] = convert(state[entry], pack_leaf)
     torch.save(checkpoint, file)
-
-
-class _NoPlainForm(TypeError):
-    """A value that is more than data."""
-
-
-def _convert(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    if isinstance(value, Mapping):
-        converted = {}
-        for key, entry in value.items():
-            with suppress(_NoPlainForm):
-                converted[leaf(key)] = _convert(entry, leaf)
-        return converted
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_convert(entry, leaf) for entry in value]
-    return leaf(value)
-
-
-def _plain_leaf(value: Any) -> Any:
-    if isinstance(value, (Enum, Path, torch.device, torch.dtype)):
-        return str(value)
-    if isinstance(value, (np.generic, np.ndarray)):  # before float, of which np.float64 is one
-        return _convert(value.tolist(), _plain_leaf)
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    if value is None:
-        return None
-    raise _NoPlainForm(f"{type(value).__name__} has no plain form")
-
-
-_KIND = "recbole_mqsa.kind"  # marks a packed array in a checkpoint
-
-
-def _pack_leaf(value: Any) -> Any:
-    """Tensors stay, arrays and sparse matrices become tensors that ``_unpack`` knows.
-
-    A module that a model lists besides its parameters has no such form: ``state_dict`` holds it already.
-    """
-    if isinstance(value, torch.Tensor):
-        return value
-    if sparse.issparse(value):
-        entries = value.tocoo()
-        parts = {name: torch.as_tensor(getattr(entries, name)) for name in ("row", "col", "data")}
-        return {_KIND: value.format, "shape": [int(size) for size in value.shape], **parts}
-    if isinstance(value, np.ndarray):
-        kind = "matrix" if isinstance(value, np.matrix) else "array"
-        return {_KIND: kind, "data": torch.as_tensor(np.asarray(value))}
-    return _plain_leaf(value)
-
-
-def _unpack(value: Any) -> Any:
-    """What ``_pack_leaf`` packed, at any depth."""
-    if isinstance(value, list):
-        return [_unpack(entry) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    if _KIND not in value:
-        return {key: _unpack(entry) for key, entry in value.items()}
-    kind, data = value[_KIND], value["data"].cpu().numpy()
-    if kind in ("array", "matrix"):
-        return np.asmatrix(data) if kind == "matrix" else data
-    place = (value["row"].cpu().numpy(), value["col"].cpu().numpy())
-    return sparse.coo_matrix((data, place), shape=value["shape"]).asformat(kind)

@@ -18,8 +18,9 @@ import yaml
 from recbole.evaluator.register import metric_types
 from recbole.utils import EvaluatorType, ModelType
 
-from . import compat, properties
+from . import properties
 from .errors import UserError
+from .plain_data import literal
 
 RECBOLE = Path(recbole.__file__).resolve().parent
 OPTIONS = ("allow_unknown", "config_files", "dataset", "debug", "model", "output_dir")
@@ -70,7 +71,7 @@ class Config(recbole.config.Config):
 
     def _load_variable_config_dict(self, config_dict: Mapping[str, Any] | None) -> dict[str, Any]:
         return {
-            key: compat.literal(value) if isinstance(value, str) else copy.deepcopy(value)
+            key: literal(value) if isinstance(value, str) else copy.deepcopy(value)
             for key, value in (config_dict or {}).items()
         }
 

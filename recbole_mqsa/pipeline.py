@@ -12,7 +12,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 
 from . import run_folder
-from .compat import plain
+from .plain_data import plain
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, init_seed
 
-from .compat import safe_load
 from .config import Config
+from .plain_data import safe_load
 
 # What RecBole's Config works out by itself, and therefore must not be given.
 _DERIVED = {

@@ -1,0 +1,138 @@
+"""Settings and checkpoints as plain data: read without evaluating, saved so that they load without running.
+
+Literals come from text, plain values go into json, and what a checkpoint holds besides tensors is packed so that
+torch's safe mode reads it back.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from .errors import UserError
+
+
+def literal(text: str) -> Any:
+    """The number, truth value, None, string, list, tuple or dictionary that ``text`` spells, else ``text``.
+
+    Truth values and ``none``, ``null``, ``~`` count in any case, as in yaml. Nothing is ever evaluated.
+    """
+    word = text.strip()
+    if word.lower() in _WORDS:
+        return _WORDS[word.lower()]
+    try:
+        value = ast.literal_eval(word)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text
+    return value if isinstance(value, (str, int, float, list, tuple, dict, type(None))) else text
+
+
+_WORDS = {"true": True, "false": False, "none": None, "null": None, "~": None}
+
+
+def plain(value: Any) -> Any:
+    """``value`` in numbers, strings, lists, dictionaries and None, which json and safe loading accept.
+
+    Devices, types, enum members and paths become their text; numpy's numbers and arrays become Python's. A
+    dictionary's entries without such a form are left out.
+
+    Raises:
+        TypeError: ``value`` itself has no such form.
+    """
+    return convert(value, _plain_leaf)
+
+
+def safe_load(path: str | os.PathLike[str], map_location: Any = "cpu") -> Any:
+    """A checkpoint, loaded in torch's safe mode, in which a file can bring data but run nothing.
+
+    Raises:
+        UserError: the file is missing, damaged or foreign, or holds more than plain data.
+    """
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except OSError as error:
+        raise UserError(
+            f"The checkpoint {path} cannot be read ({error.strerror}): check its path."
+        ) from error
+    except Exception as error:  # torch meets foreign formats with anything from KeyError to RuntimeError
+        if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path):
+            raise UserError(
+                f"The checkpoint {path} holds Python objects besides plain data, and loading them could run "
+                "anything: train anew with recbole_mqsa imported."
+            ) from error
+        raise UserError(f"{path} is damaged or no checkpoint: choose another file or train anew.") from error
+
+
+class _NoPlainForm(TypeError):
+    """A value that is more than data."""
+
+
+def convert(value: Any, leaf: Callable[[Any], Any]) -> Any:
+    if isinstance(value, Mapping):
+        converted = {}
+        for key, entry in value.items():
+            with suppress(_NoPlainForm):
+                converted[leaf(key)] = convert(entry, leaf)
+        return converted
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [convert(entry, leaf) for entry in value]
+    return leaf(value)
+
+
+def _plain_leaf(value: Any) -> Any:
+    if isinstance(value, (Enum, Path, torch.device, torch.dtype)):
+        return str(value)
+    if isinstance(value, (np.generic, np.ndarray)):  # before float, of which np.float64 is one
+        return convert(value.tolist(), _plain_leaf)
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    if value is None:
+        return None
+    raise _NoPlainForm(f"{type(value).__name__} has no plain form")
+
+
+_KIND = "recbole_mqsa.kind"  # marks a packed array in a checkpoint
+
+
+def pack_leaf(value: Any) -> Any:
+    """Tensors stay, arrays and sparse matrices become tensors that ``unpack`` knows.
+
+    A module that a model lists besides its parameters has no such form: ``state_dict`` holds it already.
+    """
+    if isinstance(value, torch.Tensor):
+        return value
+    if sparse.issparse(value):
+        entries = value.tocoo()
+        parts = {name: torch.as_tensor(getattr(entries, name)) for name in ("row", "col", "data")}
+        return {_KIND: value.format, "shape": [int(size) for size in value.shape], **parts}
+    if isinstance(value, np.ndarray):
+        kind = "matrix" if isinstance(value, np.matrix) else "array"
+        return {_KIND: kind, "data": torch.as_tensor(np.asarray(value))}
+    return _plain_leaf(value)
+
+
+def unpack(value: Any) -> Any:
+    """What ``pack_leaf`` packed, at any depth."""
+    if isinstance(value, list):
+        return [unpack(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    if _KIND not in value:
+        return {key: unpack(entry) for key, entry in value.items()}
+    kind, data = value[_KIND], value["data"].cpu().numpy()
+    if kind in ("array", "matrix"):
+        return np.asmatrix(data) if kind == "matrix" else data
+    place = (value["row"].cpu().numpy(), value["col"].cpu().numpy())
+    return sparse.coo_matrix((data, place), shape=value["shape"]).asformat(kind)

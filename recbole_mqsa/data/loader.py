@@ -13,9 +13,8 @@ from recbole.data.interaction import Interaction
 from .dataset import SequenceDataset
 from .sequences import flatten_spans
 
-SCORE_CELLS = (
-    1 << 22
-)  # scores held at once in evaluation: 16 MB in float32, which a processor's cache may hold
+SCORE_CELLS = 1 << 21
+"""Scores held at once in evaluation: 8 MB in float32, which a processor's cache holds."""
 
 
 class SequenceTrainLoader(AbstractDataLoader):

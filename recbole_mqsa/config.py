@@ -257,6 +257,10 @@ def _alpha_fits(alpha: Any, config: Any) -> bool:
     return in_range and len(weights) == count and abs(sum(weights) - 1) <= 1e-6
 
 
+def _is_full_or_count(negatives: Any, _: Any) -> bool:
+    return negatives == "full" or _is_whole(negatives, 1)
+
+
 def _divides_width(heads: Any, config: Any) -> bool:
     return _is_whole(heads, 1) and (config["hidden_size"] or 0) % heads == 0
 
@@ -293,6 +297,8 @@ OUR_MODELS: tuple[Rule, ...] = (
     *_number("of at least 0", lambda value: value >= 0, "lambda_kd"),
     *_number("above 0 and at most 1", lambda value: 0 < value <= 1, "query_decay"),
     *_number("from 0 to below 1", lambda value: 0 <= value < 1, "hidden_dropout_prob", "attn_dropout_prob"),
+    *_number("from 0 to 1", lambda value: 0 <= value <= 1, "negatives_beta"),
+    ("negatives", _is_full_or_count, "'full' or a whole number of at least 1"),
     _one_of("softmax_precision", "auto", "float32", "bfloat16"),
     ("n_heads", _divides_width, "a whole number that divides hidden_size, {hidden_size}"),
     ("query_windows", _windows_fit, "different whole numbers from 1 to the maximum {MAX_ITEM_LIST_LENGTH}"),

@@ -77,7 +77,7 @@ def test_defaults_are_weaker_than_any_file(tmp_path):
 
 def test_the_arguments_of_the_process_are_not_read(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["pytest", "--epochs=3", "--quer_windows=3", "stray"])
-    assert settings()["epochs"] == 200
+    assert settings()["epochs"] == 100
 
 
 def test_text_is_a_literal_and_never_evaluated(tmp_path, monkeypatch):
@@ -177,7 +177,7 @@ def test_a_bad_config_file_is_named(tmp_path, content, says):
 
 def test_an_empty_config_file_says_nothing(tmp_path):
     (tmp_path / "mine.yaml").touch()
-    assert Config("MQSATED", "ml-100k", [tmp_path / "mine.yaml"])["epochs"] == 200
+    assert Config("MQSATED", "ml-100k", [tmp_path / "mine.yaml"])["epochs"] == 100
 
 
 # Ranges.
@@ -192,6 +192,8 @@ REFUSED = {
     "lambda_kd": [-0.1, INFINITE],
     "time_span": [0, 1.5, True],
     "distillation_heads": [-1, 0.5],
+    "negatives": [0, 1.5, "some", True],
+    "negatives_beta": [-0.5, 2, "half"],
     "n_heads": [0, 3, 64.0],
     "n_layers": [0, "two"],
     "hidden_size": [0, 64.0],
@@ -239,6 +241,8 @@ ALLOWED = {
     "epochs": [0],
     "seed": [0],
     "distillation_heads": [0],
+    "negatives": ["full", 256],
+    "negatives_beta": [0, 1],
     "softmax_block": [0],
     "valid_metric": ["ndcg@5", "Hit@20"],
     "eval_args": [{**LEAVE_ONE_OUT, "mode": "pop100"}, {**LEAVE_ONE_OUT, "mode": {"valid": "uni5"}}],
@@ -332,7 +336,7 @@ def test_the_settings_are_described_from_the_yaml_files():
         0.1,
         "Temperature of teacher and student.",
     )
-    assert rows["epochs"][1] == 200  # the model's, not RecBole's 300
+    assert rows["epochs"][1] == 100  # of our ml-100k.yaml; the model has 200, RecBole 300
     assert rows["repeatable"][1] is True  # from sequential.yaml, which describes nothing
     assert rows["learner"] == ("Training Settings", "adam", "The name of used optimizer.")
     assert all(text for _, _, text in rows.values())

@@ -52,6 +52,14 @@ class TransitionTeacher(nn.Module):
         for name, buffer in buffers.items():
             self.register_buffer(name, buffer, persistent=False)
 
+    def followers(self, heads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What follows each of the heads [N]: place among the heads, item id and ``extra``, one row after another."""
+        lengths = self.first[heads + 1] - self.first[heads]
+        place = torch.repeat_interleave(lengths)
+        offsets = lengths.cumsum(0) - lengths
+        index = torch.arange(len(place), device=heads.device) + (self.first[heads] - offsets)[place]
+        return place, self.columns[index], self.extra[index]
+
     def mean_item(self, heads: Tensor, items: Tensor) -> Tensor:
         """The teacher's mean of the item embeddings: sum_j teacher[i, j] * e_j for each head i.
 
@@ -62,17 +70,9 @@ class TransitionTeacher(nn.Module):
         Returns:
             [N, D]
         """
-        lengths = self.first[heads + 1] - self.first[heads]
-        offsets = lengths.cumsum(0) - lengths
-        span = torch.repeat_interleave(lengths)
-        index = torch.arange(len(span), device=heads.device) + (self.first[heads] - offsets)[span]
-        rest = F.embedding_bag(
-            self.columns[index],
-            items,
-            offsets,
-            mode="sum",
-            per_sample_weights=self.extra[index].to(items.dtype),
-        )
+        span, columns, extra = self.followers(heads)
+        offsets = torch.searchsorted(span, torch.arange(len(heads), device=heads.device))
+        rest = F.embedding_bag(columns, items, offsets, mode="sum", per_sample_weights=extra.to(items.dtype))
         total = (torch.arange(len(items), device=items.device) > 0).to(items.dtype) @ items  # but for padding
         return self.uniform[heads, None].to(items.dtype) * total + rest
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor, nn
 
@@ -12,6 +13,7 @@ from .dropout import dropout
 from .layers import MultiQueryEncoder
 from .losses import product_dtype, recommendation_loss
 from .ragged import Ragged
+from .sampled import NegativeSampler, sampled_distillation_loss, sampled_recommendation_loss
 
 
 class MQSATED(SequentialRecommender):
@@ -56,6 +58,10 @@ class MQSATED(SequentialRecommender):
         for embedding in (self.item_embedding, self.position_embedding):
             nn.init.normal_(embedding.weight, std=config["initializer_range"])
         nn.init.zeros_(self.item_embedding.weight[0].detach())
+        self.sampler = None
+        if config["negatives"] != "full":
+            popularity = torch.from_numpy(dataset.item_counts())
+            self.sampler = NegativeSampler(popularity, config["negatives"], config["negatives_beta"])
         if self.lambda_kd > 0:
             self.teacher = TransitionTeacher(dataset.transition_counts(config["time_span"]), self.tau)
 
@@ -89,11 +95,18 @@ class MQSATED(SequentialRecommender):
         targets = inputs.roll(-1)
         targets[layout.newest[layout.lengths > 0]] = interaction[self.POS_ITEM_ID][layout.lengths > 0]
         items = self.item_embedding.weight
-        parts = {"recommendation": recommendation_loss(states, targets, items, **self.softmax)}
+        drawn = self.sampler() if self.sampler is not None else None
+        if drawn is None:
+            parts = {"recommendation": recommendation_loss(states, targets, items, **self.softmax)}
+        else:
+            parts = {"recommendation": sampled_recommendation_loss(states, targets, items, drawn)}
         if self.lambda_kd > 0:
             heads = sample_heads(inputs, self.distillation_heads)
             dropped = self.hidden_dropout_prob if self.training else 0.0
-            loss = distillation_loss(heads, items, self.teacher, self.tau, dropped, **self.softmax)
+            if drawn is None:
+                loss = distillation_loss(heads, items, self.teacher, self.tau, dropped, **self.softmax)
+            else:
+                loss = sampled_distillation_loss(heads, items, self.teacher, self.tau, drawn, dropped)
             parts["distillation"] = self.lambda_kd * loss
         return parts
 

@@ -98,7 +98,7 @@ def array_parameters() -> None:
     def unpacking(load: Callable[..., None]) -> Callable[..., None]:
         return lambda self, para: load(self, unpack(para))
 
-    _replace(AbstractRecommender, "load_other_parameter", unpacking)
+    replace_once(AbstractRecommender, "load_other_parameter", unpacking)
 
 
 def whole_downloads() -> None:
@@ -134,8 +134,8 @@ def whole_downloads() -> None:
 
         return load_data
 
-    _replace(Dataset, "_download", downloading)
-    _replace(Dataset, "_load_data", loading)
+    replace_once(Dataset, "_download", downloading)
+    replace_once(Dataset, "_load_data", loading)
 
 
 def literal_settings() -> None:
@@ -149,7 +149,7 @@ def literal_settings() -> None:
 
         return convert
 
-    _replace(Config, "_convert_config_dict", converting)
+    replace_once(Config, "_convert_config_dict", converting)
 
 
 def own_argument_lists() -> None:
@@ -164,7 +164,7 @@ def own_argument_lists() -> None:
 
         return categorise_own
 
-    _replace(Config, "_init_parameters_category", copying)
+    replace_once(Config, "_init_parameters_category", copying)
 
 
 def tensorboard_in_run() -> None:
@@ -183,7 +183,7 @@ def tensorboard_in_run() -> None:
 
         return get_tensorboard
 
-    _replace(trainer, "get_tensorboard", directing)
+    replace_once(trainer, "get_tensorboard", directing)
 
 
 def metrics_of_counts() -> None:
@@ -202,7 +202,7 @@ def metrics_of_counts() -> None:
 
         return get_data_struct
 
-    _replace(Collector, "get_data_struct", keeping_counts)
+    replace_once(Collector, "get_data_struct", keeping_counts)
 
 
 def no_anomaly_detection() -> None:
@@ -238,8 +238,8 @@ WORKAROUNDS: tuple[Callable[[], None], ...] = (
 )
 
 
-def _replace(owner: Any, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """Put ``wrap(original)`` in the place of ``owner.name``, once."""
+def replace_once(owner: Any, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Put ``wrap(original)`` in the place of ``owner.name``; a second call changes nothing."""
     original = getattr(owner, name)
     if not hasattr(original, "replaced_by_recbole_mqsa"):
         replacement = functools.wraps(original)(wrap(original))

@@ -5,7 +5,6 @@ A further model is one line in ``MODELS``.
 
 from __future__ import annotations
 
-import functools
 import importlib
 import sys
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from . import properties
+from .compat import replace_once
 
 
 @dataclass(frozen=True)
@@ -63,20 +63,11 @@ def register() -> None:
         setattr(recbole.data.dataset, f"{name}Dataset", SequenceDataset)
         setattr(recbole.trainer, f"{name}Trainer", getattr(trainer, entry.trainer))
 
-    _wrap(recbole.config.Config, "_update_internal_config_dict", _with_our_yaml)
-    _wrap(recbole.data.utils, "get_dataloader", loader.for_registered(MODELS))
-    _wrap(recbole.utils.case_study, "full_sort_scores", loader.masking_seen_items)
+    replace_once(recbole.config.Config, "_update_internal_config_dict", _with_our_yaml)
+    replace_once(recbole.data.utils, "get_dataloader", loader.for_registered(MODELS))
+    replace_once(recbole.utils.case_study, "full_sort_scores", loader.masking_seen_items)
     for module in (recbole.quick_start, recbole.quick_start.quick_start):
         module.load_data_and_model = load_data_and_model
-
-
-def _wrap(owner: Any, name: str, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """Replaces ``owner.name`` by ``wrapper(owner.name)``, once."""
-    original = getattr(owner, name)
-    if not hasattr(original, "recbole_mqsa_original"):
-        wrapped = functools.wraps(original)(wrapper(original))
-        wrapped.recbole_mqsa_original = original  # type: ignore[attr-defined]
-        setattr(owner, name, wrapped)
 
 
 def _with_our_yaml(load: Callable[..., Any]) -> Callable[..., Any]:

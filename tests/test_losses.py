@@ -164,3 +164,45 @@ def test_product_dtype_on_a_torch_without_those_questions(monkeypatch):
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.delattr(torch.cpu, name, raising=False)
     assert product_dtype("auto", torch.device("cpu")) is None
+
+
+# A catalogue of which not even one block's scores may be held.
+
+
+@pytest.mark.parametrize("cells", [1, 70, 640, 5000])
+@pytest.mark.parametrize("without_padding", [False, True])
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_chunks_of_items_give_the_same(monkeypatch, cells, without_padding, dtype):
+    """Item chunks of every size, one of a single item among them, against all items at once."""
+    torch.manual_seed(0)
+    states, items = torch.randn(70, 16) * 2, torch.randn(131, 16)
+    weights = torch.rand(70)
+    states.requires_grad_()
+    items.requires_grad_()
+
+    def loss_and_gradients():
+        loss = weighted_logsumexp(states, items, weights, 32, dtype, without_padding=without_padding)
+        return [loss, *torch.autograd.grad(loss, (states, items))]
+
+    at_once = loss_and_gradients()
+    monkeypatch.setattr("recbole_mqsa.model.losses.CELLS", cells)
+    tolerance = 1e-5 if dtype is None else 2e-2
+    for chunked, whole in zip(loss_and_gradients(), at_once):
+        assert (chunked - whole).abs().max() <= tolerance * whole.abs().max()
+
+
+def test_chunks_never_hold_more_scores_than_allowed(monkeypatch):
+    """The largest product of states and items that is ever made."""
+    made = []
+    product = torch.mm
+
+    def watched(a, b, **keywords):
+        made.append(a.shape[0] * b.shape[1])
+        return product(a, b, **keywords)
+
+    monkeypatch.setattr("recbole_mqsa.model.losses.CELLS", 64 * 50)
+    monkeypatch.setattr(torch, "mm", watched)
+    states, items = torch.randn(200, 8, requires_grad=True), torch.randn(1001, 8, requires_grad=True)
+    weighted_logsumexp(states, items, torch.ones(200), 64).backward()
+    assert max(made) == 64 * 50
+    assert sum(made) == 2 * 256 * 1001  # each score twice; 200 rows fill up to 256

@@ -7,6 +7,7 @@ block, together with its gradient: three matrix products a block, and no score o
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor
 
 ROW_STEP = 64
 PROBED = 512
+CELLS = 1 << 23
+"""Scores held at once at most, however large the catalogue: 16 MB in bfloat16."""
 
 
 def product_dtype(precision: str, device: torch.device) -> torch.dtype | None:
@@ -52,7 +55,8 @@ def weighted_logsumexp(
         states: [P, D].
         items: [I, D].
         weights: [P], constants.
-        block: rows of the [P, I] scores held at once; 0 takes all.
+        block: rows of the [P, I] scores held at once; 0 takes all. Of more than ``CELLS`` scores a row
+            block holds only some items' at a time.
         dtype: of the products and the probabilities (sums stay in the tensors' own type).
         padding_idx: a row of ``items`` that takes part but is a constant, so it gets no gradient.
         without_padding: row 0 of ``items`` takes no part.
@@ -81,36 +85,29 @@ class _WeightedLogSumExp(torch.autograd.Function):
         states, weights = F.pad(states, (0, 0, 0, rows - count)), F.pad(weights, (0, rows - count))
         block = min(block or rows, rows)
         x, e = states.to(dtype or states.dtype), items.to(dtype or items.dtype)
-        buffer = torch.empty(block, len(items), dtype=x.dtype, device=x.device)
         need_states, need_items = ctx.needs_input_grad[:2]
         grad_states = torch.empty_like(states) if need_states else None
         grad_items = torch.zeros_like(items) if need_items else None
+        columns = max(1, CELLS // max(block, 1))
+        whole = len(items) <= columns
+        buffer = torch.empty(block * min(columns, len(items)), dtype=x.dtype, device=x.device)
         total = states.new_zeros(())
         for start in range(0, rows, max(block, 1)):
             part = slice(start, min(start + block, rows))
-            weight = weights[part, None]
-            scores = torch.mm(x[part], e.T, out=buffer[: part.stop - start])
-            if without_padding:
-                scores[:, 0] = -math.inf
-            # One score and its probability tell the normaliser: log sum exp(score) = score - log(probability).
-            # They are looked for among a few columns, as a search of all costs as much as the softmax.
-            score, column = scores[:, :PROBED].max(1)
-            probability = torch.softmax(scores, 1, out=scores)
-            probed = probability.gather(1, column[:, None]).squeeze(1).to(states.dtype)
-            normaliser = score.to(states.dtype) - probed.log()
-            lost = torch.nonzero(probed < 1e-30).squeeze(1)  # too far below the row's largest
-            if len(lost):
-                again = states[part][lost] @ items.T
-                normaliser[lost] = again[:, int(without_padding) :].logsumexp(1)
-            total += weights[part] @ normaliser
+            weighted = (states[part] * weights[part, None]).to(x.dtype)
+            method = _at_once if whole else _in_chunks
+            normaliser, chunks = method(x[part], e, buffer, columns, without_padding)
+            total += weights[part] @ normaliser.to(weights.dtype)
+            mean_item = torch.zeros_like(states[part])
+            for items_part, probability in chunks if need_states or need_items else ():
+                if grad_states is not None:
+                    mean_item += probability @ e[items_part]
+                if grad_items is not None and dtype is None:
+                    grad_items[items_part].addmm_(probability.T, weighted)
+                elif grad_items is not None:
+                    grad_items[items_part] += probability.T @ weighted
             if grad_states is not None:
-                torch.mul(probability @ e, weight, out=grad_states[part])
-            if grad_items is not None:
-                weighted = (states[part] * weight).to(x.dtype)
-                if dtype is None:
-                    grad_items.addmm_(probability.T, weighted)
-                else:
-                    grad_items += probability.T @ weighted
+                torch.mul(mean_item, weights[part, None], out=grad_states[part])
         if grad_items is not None and padding_idx is not None:
             grad_items[padding_idx] = 0
         ctx.gradients = None if grad_states is None else grad_states[:count], grad_items
@@ -119,6 +116,54 @@ class _WeightedLogSumExp(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         return (*(None if g is None else g * grad for g in ctx.gradients), None, None, None, None, None)
+
+
+def _product(x: Tensor, e: Tensor, buffer: Tensor, without_first: bool) -> Tensor:
+    """[b, J] scores, in ``buffer``; the first column is left out where it is padding."""
+    scores = torch.mm(x, e.T, out=buffer[: len(x) * len(e)].view(len(x), len(e)))
+    if without_first:
+        scores[:, 0] = -math.inf
+    return scores
+
+
+Chunks = Iterable[tuple[slice, Tensor]]
+"""Which items, and their probabilities [b, J] for each row."""
+
+
+def _at_once(
+    x: Tensor, e: Tensor, buffer: Tensor, columns: int, without_padding: bool
+) -> tuple[Tensor, Chunks]:
+    """The normaliser [b] of each row's softmax over all items, and the probabilities."""
+    scores = _product(x, e, buffer, without_padding)
+    # One score and its probability tell the normaliser: log sum exp(score) = score - log(probability).
+    # They are looked for among a few columns, as a search of all costs as much as the softmax.
+    score, column = scores[:, :PROBED].max(1)
+    probability = torch.softmax(scores, 1, out=scores)
+    exact = torch.promote_types(x.dtype, torch.float32)
+    probed = probability.gather(1, column[:, None]).squeeze(1).to(exact)
+    normaliser = score.to(exact) - probed.log()
+    lost = torch.nonzero(probed < 1e-30).squeeze(1)  # too far below the row's largest
+    if len(lost):
+        again = x[lost].to(exact) @ e.T.to(exact)
+        normaliser[lost] = again[:, int(without_padding) :].logsumexp(1)
+    return normaliser, [(slice(0, len(e)), probability)]
+
+
+def _in_chunks(
+    x: Tensor, e: Tensor, buffer: Tensor, columns: int, without_padding: bool
+) -> tuple[Tensor, Chunks]:
+    """The same for a catalogue of which only ``columns`` items' scores may be held: every score is computed
+    twice, once for the normaliser and once for the probabilities."""
+    exact = torch.promote_types(x.dtype, torch.float32)
+    parts = [slice(first, min(first + columns, len(e))) for first in range(0, len(e), columns)]
+
+    def scores(part: slice) -> Tensor:
+        return _product(x, e[part], buffer, without_padding and part.start == 0).to(exact)
+
+    normaliser = torch.full((len(x),), -math.inf, dtype=exact, device=x.device)
+    for part in parts:
+        normaliser = torch.logaddexp(normaliser, scores(part).logsumexp(1))
+    return normaliser, ((part, scores(part).sub_(normaliser[:, None]).exp_().to(x.dtype)) for part in parts)
 
 
 def recommendation_loss(

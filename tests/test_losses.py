@@ -185,7 +185,8 @@ def test_chunks_of_items_give_the_same(monkeypatch, cells, without_padding, dtyp
         return [loss, *torch.autograd.grad(loss, (states, items))]
 
     at_once = loss_and_gradients()
-    monkeypatch.setattr("recbole_mqsa.model.losses.CELLS", cells)
+    monkeypatch.setattr("recbole_mqsa.model.losses.CELLS", 0)
+    monkeypatch.setattr("recbole_mqsa.model.losses.CHUNK_CELLS", cells)
     tolerance = 1e-5 if dtype is None else 2e-2
     for chunked, whole in zip(loss_and_gradients(), at_once):
         assert (chunked - whole).abs().max() <= tolerance * whole.abs().max()
@@ -200,7 +201,8 @@ def test_chunks_never_hold_more_scores_than_allowed(monkeypatch):
         made.append(a.shape[0] * b.shape[1])
         return product(a, b, **keywords)
 
-    monkeypatch.setattr("recbole_mqsa.model.losses.CELLS", 64 * 50)
+    monkeypatch.setattr("recbole_mqsa.model.losses.CELLS", 64 * 1000)
+    monkeypatch.setattr("recbole_mqsa.model.losses.CHUNK_CELLS", 64 * 50)
     monkeypatch.setattr(torch, "mm", watched)
     states, items = torch.randn(200, 8, requires_grad=True), torch.randn(1001, 8, requires_grad=True)
     weighted_logsumexp(states, items, torch.ones(200), 64).backward()

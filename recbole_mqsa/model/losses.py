@@ -17,7 +17,9 @@ from torch import Tensor
 ROW_STEP = 64
 PROBED = 512
 CELLS = 1 << 23
-"""Scores held at once at most, however large the catalogue: 16 MB in bfloat16."""
+"""Scores that a block may hold at once, 16 MB in bfloat16; of more items it holds chunks,"""
+CHUNK_CELLS = 1 << 20
+"""of this many scores each, which a processor's cache holds through all that is done with them."""
 
 
 def product_dtype(precision: str, device: torch.device) -> torch.dtype | None:
@@ -88,9 +90,9 @@ class _WeightedLogSumExp(torch.autograd.Function):
         need_states, need_items = ctx.needs_input_grad[:2]
         grad_states = torch.empty_like(states) if need_states else None
         grad_items = torch.zeros_like(items) if need_items else None
-        columns = max(1, CELLS // max(block, 1))
-        whole = len(items) <= columns
-        buffer = torch.empty(block * min(columns, len(items)), dtype=x.dtype, device=x.device)
+        whole = block * len(items) <= CELLS
+        columns = len(items) if whole else max(1, CHUNK_CELLS // block)
+        buffer = torch.empty(block * columns, dtype=x.dtype, device=x.device)
         total = states.new_zeros(())
         for start in range(0, rows, max(block, 1)):
             part = slice(start, min(start + block, rows))

@@ -1,0 +1,131 @@
+"""Memory and time of a training step against the size of the catalogue, all else fixed.
+
+    python benchmarks/catalogue.py --sizes=10000,100000,1000000 --negatives=full,1024
+
+Each size runs in a process of its own: made-up batches of 256 sequences (6 items on average), D 64, all losses,
+Adam, then the scores and ranks of 512 users by blocks. The table shows the median step, the peak memory above
+what the process held before the model, and what of it is the embedding, its gradient, its bfloat16 copy and
+Adam's two moments: the part that has to grow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+STEPS, WARM_UP, BATCH, WIDTH = 5, 2, 256, 64
+
+
+def peak_mb() -> float:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def measure(n_items: int, negatives: str) -> dict[str, Any]:
+    """One size in this process."""
+    import recbole_mqsa  # noqa: F401  (before RecBole)
+    import numpy as np  # isort: skip
+    import torch  # isort: skip
+    from recbole.data.interaction import Interaction  # isort: skip
+    from scipy import sparse  # isort: skip
+
+    from recbole_mqsa.config import Config
+    from recbole_mqsa.evaluation import target_ranks
+    from recbole_mqsa.model.mqsated import MQSATED
+
+    random = np.random.default_rng(0)
+    config = Config("MQSATED", "ml-100k", config_dict={"negatives": negatives})
+    pairs = random.integers(1, n_items + 1, (2, 10 * n_items))
+    counts = sparse.csr_matrix((np.ones(10 * n_items), pairs), shape=(n_items + 1, n_items + 1))
+    dataset = SimpleNamespace(
+        num=lambda field: n_items + 1,
+        transition_counts=lambda span: counts,
+        item_counts=lambda: np.bincount(pairs[0], minlength=n_items + 1),
+    )
+    lengths = np.minimum(random.geometric(1 / 6, BATCH), 49)
+    inputs = random.integers(1, n_items + 1, (BATCH, 49)) * (np.arange(49) < lengths[:, None])
+    batch = Interaction(
+        {
+            "item_id_list": torch.from_numpy(inputs),
+            "item_id": torch.from_numpy(random.integers(1, n_items + 1, BATCH)),
+        }
+    )
+    before = peak_mb()
+    torch.manual_seed(0)
+    model = MQSATED(config, dataset).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    seconds = []
+    for _ in range(WARM_UP + STEPS):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        model.calculate_loss(batch).backward()
+        optimizer.step()
+        seconds.append(time.perf_counter() - start)
+    step_peak = peak_mb()
+    model.eval()
+    rows = max(1, min(BATCH, (1 << 21) // n_items))
+    start = time.perf_counter()
+    with torch.no_grad():
+        for first in range(0, BATCH, rows):
+            part = batch[slice(first, first + rows)]
+            target_ranks(model.full_sort_predict(part), part["item_id"])
+    evaluation = time.perf_counter() - start
+    copies = {"embedding": 4, "gradient": 4, "moments": 8, "bfloat16": 2 if negatives == "full" else 0}
+    return {
+        "items": n_items,
+        "negatives": negatives,
+        "step_seconds": statistics.median(seconds[WARM_UP:]),
+        "peak_above_start_mb": step_peak - before,
+        "has_to_grow_mb": n_items * WIDTH * sum(copies.values()) / 2**20,
+        "evaluation_users_per_second": BATCH / evaluation,
+        "evaluation_peak_above_step_mb": peak_mb() - step_peak,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", default="10000,100000,1000000")
+    parser.add_argument("--negatives", default="full,1024")
+    parser.add_argument("--output", help="file for the figures as JSON")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        size, negatives = arguments.one.split(",")
+        print(json.dumps(measure(int(size), negatives)))
+        return
+
+    rows = []
+    print(
+        f"{'items':>10}{'negatives':>11}{'step s':>9}{'peak MB':>9}{'has to grow':>13}{'the rest':>10}{'users/s':>9}"
+    )
+    for negatives in arguments.negatives.split(","):
+        for size in arguments.sizes.split(","):
+            command = [sys.executable, __file__, f"--one={size},{negatives}"]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            row = json.loads(done.stdout.splitlines()[-1])
+            rows.append(row)
+            rest = row["peak_above_start_mb"] - row["has_to_grow_mb"]
+            print(
+                f"{row['items']:>10,}{negatives:>11}{row['step_seconds']:>9.3f}{row['peak_above_start_mb']:>9.0f}"
+                f"{row['has_to_grow_mb']:>13.0f}{rest:>10.0f}{row['evaluation_users_per_second']:>9.0f}",
+                flush=True,
+            )
+    if arguments.output:
+        from recbole_mqsa.run_folder import environment
+
+        Path(arguments.output).write_text(json.dumps({"rows": rows, **environment()}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

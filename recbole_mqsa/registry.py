@@ -24,15 +24,18 @@ class Entry:
         trainer: name of a class in ``recbole_mqsa.trainer``.
         family: RecBole's package of such models. RecBole takes the first package that has a module
             of the model's name, so a model that replaces one of RecBole's names that one's package.
+        whole_sequences: whether it trains on sequences; otherwise on RecBole's samples, a prefix each.
     """
 
     module: str
     trainer: str
     family: str = "sequential_recommender"
+    whole_sequences: bool = True
 
 
 MODELS = {
     "MQSATED": Entry("recbole_mqsa.model.mqsated", "SequenceTrainer"),
+    "FMLPRec": Entry("recbole_mqsa.model.fmlprec", "RunTrainer", whole_sequences=False),
     "ItemTransition": Entry("recbole_mqsa.model.counting", "CountingTrainer"),
     # RecBole's own Pop counts an item once a batch, however often it occurs; this one is exact.
     "Pop": Entry("recbole_mqsa.model.counting", "CountingTrainer", "general_recommender"),

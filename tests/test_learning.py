@@ -29,15 +29,17 @@ def write_chain(folder: Path, certainty: float, seed: int = 0) -> None:
     (folder / "chain" / "chain.inter").write_text("\n".join(lines) + "\n")
 
 
-def train(folder: Path, name: str, **settings: object):
+def train(folder: Path, name: str, model: str = "MQSATED", **settings: object):
     """A finished run on the chain, at a size that trains in seconds."""
     small = {
         "data_path": str(folder), "epochs": 30, "eval_step": 5, "stopping_step": 5, "train_batch_size": 64,
-        "hidden_size": 32, "inner_size": 32, "learning_rate": 0.005, "hidden_dropout_prob": 0.2,
-        "attn_dropout_prob": 0.2, "weight_decay": 0.0, "topk": [1, 5], "valid_metric": "NDCG@5",
-        "metrics": ["Hit", "NDCG"], "mask_seen": False, "show_progress": False, "state": "ERROR",
+        "hidden_size": 32, "learning_rate": 0.005, "hidden_dropout_prob": 0.2, "weight_decay": 0.0,
+        "topk": [1, 5], "valid_metric": "NDCG@5", "metrics": ["Hit", "NDCG"], "mask_seen": False,
+        "show_progress": False, "state": "ERROR",
     }  # fmt: skip
-    return run(Config("MQSATED", "chain", config_dict={**small, **settings}), folder / name)
+    if model == "MQSATED":
+        small.update(inner_size=32, attn_dropout_prob=0.2)
+    return run(Config(model, "chain", config_dict={**small, **settings}), folder / name)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

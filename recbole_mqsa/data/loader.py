@@ -82,9 +82,12 @@ def for_registered(models: Any) -> Callable[[Callable[..., Any]], Callable[..., 
     def wrap(get_dataloader: Callable[..., Any]) -> Callable[..., Any]:
         def get(config: Any, phase: str) -> Any:
             if config["model"] in models:
-                if phase == "train":
+                if phase == "train" and models[config["model"]].whole_sequences:
                     return SequenceTrainLoader
-                if config["eval_args"]["mode"]["valid" if phase == "valid" else "test"] == "full":
+                if (
+                    phase != "train"
+                    and config["eval_args"]["mode"]["valid" if phase == "valid" else "test"] == "full"
+                ):
                     return MaskedEvalLoader
             return get_dataloader(config, phase)
 

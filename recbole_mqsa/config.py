@@ -5,22 +5,20 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
-import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from numbers import Integral, Real
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import recbole
 import recbole.config
 import yaml
-from recbole.evaluator.register import metric_types
-from recbole.utils import EvaluatorType, ModelType
+from recbole.utils import ModelType
 
 from . import properties
 from .errors import UserError
 from .plain_data import literal
+from .ranges import check_settings, order_of
 
 RECBOLE = Path(recbole.__file__).resolve().parent
 OPTIONS = ("allow_unknown", "config_files", "dataset", "debug", "model", "output_dir")
@@ -124,7 +122,7 @@ class Config(recbole.config.Config):
             self["load_col"] == {"inter": ["user_id", "item_id"]}
             and "load_col" not in self.external_config_dict
         )
-        if default and (self["MODEL_TYPE"] == ModelType.SEQUENTIAL or _order(self["eval_args"]) == "TO"):
+        if default and (self["MODEL_TYPE"] == ModelType.SEQUENTIAL or order_of(self["eval_args"]) == "TO"):
             self["load_col"] = {"inter": [self[f"{name}_FIELD"] for name in ("USER_ID", "ITEM_ID", "TIME")]}
 
 
@@ -171,178 +169,6 @@ def _read_in_source(model: type) -> set[str]:
     files.update(Path(inspect.getsourcefile(base) or "").resolve() for base in own)
     hits = (_READ.findall(file.read_text(encoding="utf-8")) for file in files if file.is_file())
     return {name for pairs in hits for pair in pairs for name in pair if name}
-
-
-# Ranges. A rule is a key, a test of its value among all settings, and what the value has to be: a template
-# over the settings.
-
-Rule = tuple[str, Callable[[Any, Any], bool], str]
-
-
-def _is_whole(value: Any, least: int) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _whole(least: int, *keys: str) -> list[Rule]:
-    return [
-        (key, lambda value, _: _is_whole(value, least), f"a whole number of at least {least}") for key in keys
-    ]
-
-
-def _number(wording: str, test: Callable[[float], bool], *keys: str) -> list[Rule]:
-    return [(key, lambda value, _: _is_number(value) and test(value), f"a number {wording}") for key in keys]
-
-
-def _one_of(key: str, *names: Any) -> Rule:
-    return key, lambda value, _: value in names, "one of " + ", ".join(map(repr, names))
-
-
-def _switch(*keys: str) -> list[Rule]:
-    return [(key, lambda value, _: isinstance(value, bool), "True or False") for key in keys]
-
-
-def _pooling() -> Rule:
-    from .model.pooling import POOLINGS  # late: the data path imports this file and never the models
-
-    return _one_of("query_pooling", *POOLINGS)
-
-
-def _order(eval_args: Any) -> Any:
-    return eval_args.get("order", "RO") if isinstance(eval_args, Mapping) else None
-
-
-def _in_order(eval_args: Any, config: Any) -> bool:
-    needs_time = config["MODEL_TYPE"] == ModelType.SEQUENTIAL or _is_ours(config)
-    return not needs_time or _order(eval_args) == "TO"
-
-
-def _has_mode(eval_args: Any, _: Any) -> bool:
-    mode = eval_args.get("mode", "full") if isinstance(eval_args, Mapping) else None
-    modes = mode.values() if isinstance(mode, Mapping) else [mode]
-    return all(re.fullmatch(r"full|labeled|(uni|pop)[1-9]\d*", str(mode)) for mode in modes)
-
-
-def _metrics_exist(metrics: list[Any], _: Any) -> bool:
-    kinds = {metric_types.get(str(metric).lower()) for metric in metrics}
-    return len(kinds) == 1 and None not in kinds
-
-
-def _cut_offs(topk: list[Any], _: Any) -> bool:
-    return bool(topk) and all(_is_whole(k, 1) for k in topk)
-
-
-def _is_measured(valid_metric: Any, config: Any) -> bool:
-    """Whether evaluation yields this metric: those by rank (but GAUC) at a cut-off, those by value without."""
-    name, _, cut_off = str(valid_metric).lower().partition("@")
-    plain = name == "gauc" or metric_types.get(name) == EvaluatorType.VALUE
-    cut_offs = [""] if plain else map(str, config["topk"])
-    return name in [metric.lower() for metric in config["metrics"]] and cut_off in cut_offs
-
-
-def _windows_fit(windows: list[Any], config: Any) -> bool:
-    fit = all(_is_whole(window, 1) and window <= config["MAX_ITEM_LIST_LENGTH"] for window in windows)
-    return bool(windows) and fit and len(set(windows)) == len(windows)
-
-
-def _alpha_fits(alpha: Any, config: Any) -> bool:
-    count = len(config["query_windows"] or [])
-    if count < 2 or alpha == "learned":
-        return True
-    weights = alpha if isinstance(alpha, list) else [alpha, 1 - alpha] if _is_number(alpha) else []
-    in_range = all(_is_number(weight) and 0 <= weight <= 1 for weight in weights)
-    return in_range and len(weights) == count and abs(sum(weights) - 1) <= 1e-6
-
-
-def _is_full_or_count(negatives: Any, _: Any) -> bool:
-    return negatives == "full" or _is_whole(negatives, 1)
-
-
-def _divides_width(heads: Any, config: Any) -> bool:
-    return _is_whole(heads, 1) and (config["hidden_size"] or 0) % heads == 0
-
-
-def _samples_nothing(arguments: Any, _: Any) -> bool:
-    distribution = arguments.get("distribution", "uniform") if isinstance(arguments, Mapping) else arguments
-    return distribution in (None, "none", "None")
-
-
-_LOO = "for example {{'split': {{'LS': 'valid_and_test'}}, 'order': 'TO', 'mode': 'full'}}"
-_SHARES = "a list of one such number for each of the windows {query_windows} that sums to 1"
-_WHOLE = "left out: it holds ready-made samples, but {model} needs whole sequences; use the .inter file"
-
-EVERY_MODEL: tuple[Rule, ...] = (
-    *_whole(0, "seed", "epochs", "stopping_step", "eval_step"),
-    *_whole(1, "train_batch_size", "eval_batch_size"),
-    *_whole(2, "MAX_ITEM_LIST_LENGTH"),
-    *_number("above 0", lambda value: value > 0, "learning_rate"),
-    *_number("of at least 0", lambda value: value >= 0, "weight_decay"),
-    *_switch("mask_seen", "repeatable"),
-    _one_of("long_sequences", "last", "windows"),
-    ("metrics", _metrics_exist, f"metrics all by rank or all by value, out of {', '.join(metric_types)}"),
-    ("topk", _cut_offs, "one or more whole numbers of at least 1"),
-    ("valid_metric", _is_measured, "one of the metrics {metrics}, at one of topk, {topk}, as in NDCG@20"),
-    ("eval_args", _in_order, f"a mapping with order: TO, as {{model}} needs the past; {_LOO}"),
-    ("eval_args", _has_mode, f"a mapping with mode full, labeled, uni or pop and a number; {_LOO}"),
-)
-"""What the settings of every model have to be."""
-
-OUR_MODELS: tuple[Rule, ...] = (
-    *_whole(0, "distillation_heads", "softmax_block"),
-    *_whole(1, "n_layers", "hidden_size", "inner_size", "time_span", "attention_groups"),
-    *_number("above 0", lambda value: value > 0, "layer_norm_eps", "initializer_range", "tau"),
-    *_number("of at least 0", lambda value: value >= 0, "lambda_kd"),
-    *_number("above 0 and at most 1", lambda value: 0 < value <= 1, "query_decay"),
-    *_number("from 0 to below 1", lambda value: 0 <= value < 1, "hidden_dropout_prob", "attn_dropout_prob"),
-    *_number("from 0 to 1", lambda value: 0 <= value <= 1, "negatives_beta"),
-    ("negatives", _is_full_or_count, "'full' or a whole number of at least 1"),
-    _one_of("softmax_precision", "auto", "float32", "bfloat16"),
-    ("n_heads", _divides_width, "a whole number that divides hidden_size, {hidden_size}"),
-    ("query_windows", _windows_fit, "different whole numbers from 1 to the maximum {MAX_ITEM_LIST_LENGTH}"),
-    ("alpha", _alpha_fits, f"a number from 0 to 1 for two query windows, {_SHARES}, or 'learned'"),
-    ("loss_type", lambda loss, _: loss == "CE", "CE, {model}'s cross-entropy over all items"),
-    ("train_neg_sample_args", _samples_nothing, "none, as {model} learns from all items"),
-    ("benchmark_filename", lambda *_: False, _WHOLE),
-)
-"""What those of this package's models have to be besides; elsewhere some of the names mean other things."""
-
-
-def _is_ours(config: Any) -> bool:
-    bases = getattr(config, "model_class", object).__mro__
-    return any(base.__module__.partition(".")[0] == properties.PACKAGE.name for base in bases)
-
-
-def normalise(config: Any) -> None:
-    """Make lists of the settings that are lists, so that ``topk=20`` and ``query_windows=(1, 3)`` are allowed."""
-    for key in ("query_windows", "topk", "metrics"):
-        value = config[key]
-        if isinstance(value, tuple):
-            config[key] = list(value)
-        elif value is not None and not isinstance(value, list):
-            config[key] = [value]
-    if isinstance(config["alpha"], tuple):
-        config["alpha"] = list(config["alpha"])
-
-
-def check_settings(config: Any) -> None:
-    """Check the range of each setting that is there, so that a bad one costs no time; normalises lists first.
-
-    ``config`` is any RecBole ``Config``, this package's or the plain one.
-
-    Raises:
-        UserError: one sentence with the key, its value and what it has to be.
-    """
-    normalise(config)
-    given = getattr(config, "external_config_dict", {})
-    defaults = getattr(config, "internal_config_dict", {})
-    for key, test, need in (*EVERY_MODEL, *((*OUR_MODELS, _pooling()) if _is_ours(config) else ())):
-        value = config[key]
-        removed = value is None and key in given and defaults.get(key) is not None
-        if removed or (value is not None and not test(value, config)):
-            raise UserError(f"{key} is {value!r}; it has to be {need.format_map(config)}")
 
 
 # Help.

@@ -84,6 +84,10 @@ def _with_our_yaml(load: Callable[..., Any]) -> Callable[..., Any]:
                 "sample.yaml": (properties.dataset_file(config.dataset),),
                 f"{config.dataset}.yaml": (properties.dataset_file(config.dataset),),
             }
+            if Path(file).name == "sample.yaml":  # it reads no time, without which nothing can be ordered
+                fields = {**config.internal_config_dict, **config.external_config_dict}
+                columns = [fields[f"{name}_FIELD"] for name in ("USER_ID", "ITEM_ID", "TIME")]
+                config.internal_config_dict["load_col"] = {"inter": columns}
             for path in ours.get(Path(file).name, ()):
                 if path.is_file():
                     load(config, str(path))

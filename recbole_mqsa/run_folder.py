@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import recbole
 import torch
 
 from . import __version__
@@ -30,29 +32,43 @@ from .compat import tensorboard_folder
 from .errors import UserError
 from .properties import PACKAGE
 
-CHECKPOINT = "checkpoint.pth"
+CHECKPOINT, LOG = "checkpoint.pth", "run.log"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def new_folder(model: str, dataset: str, output_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Makes the folder of one run; without ``output_dir`` one whose name no other run can take.
+@contextmanager
+def claimed(model: str, dataset: str, output_dir: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+    """Makes the folder of one run and keeps all other runs out of it.
+
+    Without ``output_dir`` it is one below ``runs/`` whose name no other run can take. If the run ends in a
+    :class:`UserError` before its first checkpoint, a folder made here is removed again.
 
     Raises:
-        UserError: ``output_dir`` holds a run already, or is a file.
+        UserError: ``output_dir`` holds a run, finished or not, or cannot be made.
     """
     name = f"{model}-{dataset}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
     folder = Path(output_dir) if output_dir is not None else Path("runs") / name
-    if (folder / "result.json").exists():
-        raise UserError(
-            f"output_dir {folder} already holds a finished run; name another folder or move it away"
-        )
+    new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOG).open("x").close()  # the claim: of two runs at once, one fails here
+    except FileExistsError as problem:
+        state = "a finished" if (folder / "result.json").exists() else "an unfinished"
+        raise UserError(
+            f"output_dir {folder} already holds {state} run; name another folder or move it away"
+            if folder.is_dir()
+            else f"output_dir {folder} is a file; name a folder"
+        ) from problem
     except OSError as problem:
         raise UserError(
             f"output_dir {folder} cannot be made ({problem.strerror}); name another folder"
         ) from problem
-    return folder
+    try:
+        yield folder
+    except UserError:
+        if not (folder / CHECKPOINT).exists():
+            shutil.rmtree(folder, ignore_errors=True) if new else (folder / LOG).unlink()
+        raise
 
 
 class _PlainFormatter(logging.Formatter):
@@ -71,7 +87,7 @@ def logging_to(folder: Path, level: str = "INFO") -> Iterator[logging.Logger]:
     logger = logging.getLogger()
     before = logger.level
     file, screen = (
-        logging.FileHandler(folder / "run.log", encoding="utf-8"),
+        logging.FileHandler(folder / LOG, encoding="utf-8"),
         logging.StreamHandler(sys.stderr),
     )
     file.setFormatter(_PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
@@ -136,6 +152,14 @@ def _processor() -> str:
     return found.group(1) if found else platform.processor()
 
 
+def portable(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings in which data inside RecBole's package has no path of this machine."""
+    packages = Path(recbole.__file__).resolve().parents[1]
+    path = Path(settings["data_path"]).resolve()
+    inside = packages in path.parents
+    return {**settings, "data_path": path.relative_to(packages).as_posix()} if inside else settings
+
+
 def write_result(folder: Path, result: dict[str, Any]) -> None:
     """``result.json``, whole or not at all: its presence says that the run is finished."""
     draft = folder / "result.json.part"
@@ -162,10 +186,11 @@ def plot_epochs(folder: Path, history: list[dict[str, Any]], metric: str, best_e
     FigureCanvasAgg(figure)
     losses, score = figure.subplots(1, 2)
     for name in [key for key in history[0] if key.startswith("loss_")] if history else []:
-        label = name.removeprefix("loss_") if hasattr(str, "removeprefix") else name[5:]
+        label = name[len("loss_") :]
         losses.plot([row["epoch"] for row in history], [row[name] for row in history], label=label)
     losses.set(xlabel="epoch", ylabel="training loss")
-    losses.legend(frameon=False)
+    if losses.lines:
+        losses.legend(frameon=False)
     scored = [row for row in history if metric in row]
     score.plot([row["epoch"] for row in scored], [row[metric] for row in scored], color="tab:green")
     if best_epoch is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from recbole.trainer import Trainer
 
+from .errors import UserError
 from .evaluation import RankCollector
 
 
@@ -22,6 +23,10 @@ class RunTrainer(Trainer):
         super().__init__(config, model)
         self.eval_collector = RankCollector(config)
         self.history: list[dict[str, Any]] = []
+
+    def _check_nan(self, loss: torch.Tensor) -> None:
+        if torch.isnan(loss):
+            raise UserError("the training loss became NaN; lower learning_rate, or raise tau if it is small")
 
     @property
     def best_epoch(self) -> int | None:

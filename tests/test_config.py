@@ -11,8 +11,9 @@ import recbole.config
 from recbole.model.sequential_recommender.sasrec import SASRec
 
 from recbole_mqsa import properties
-from recbole_mqsa.config import Config, check_settings, describe_settings
+from recbole_mqsa.config import Config, describe_settings
 from recbole_mqsa.errors import UserError
+from recbole_mqsa.ranges import check_settings
 
 LEAVE_ONE_OUT = {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full"}
 

@@ -18,9 +18,18 @@ def test_share_scale_and_gradient(p):
     kept = out != 0
     deviation = (p * (1 - p) / x.numel()) ** 0.5
     assert abs(kept.double().mean().item() - (1 - p)) < 5 * deviation + 2**-17
-    torch.testing.assert_close(out[kept], x[kept] / (1 - p))
+    scale = {"rtol": 2**-16 / (1 - p), "atol": 0.0}  # p counts to within 2**-17, of which the scale makes up
+    torch.testing.assert_close(out[kept], x[kept] / (1 - p), **scale)
     (gradient,) = torch.autograd.grad(out.sum(), x)
-    torch.testing.assert_close(gradient, kept / torch.tensor(1 - p))
+    torch.testing.assert_close(gradient, kept / torch.tensor(1 - p), **scale)
+
+
+@pytest.mark.parametrize("p", [0.99, 0.9999, 0.999999, 1 - 1e-12])
+def test_the_mean_is_kept_close_to_one(p):
+    torch.manual_seed(0)
+    out = dropout(torch.ones(40 * N), p, training=True)
+    kept = max(1 - p, 2**-16)
+    assert abs(out.double().mean().item() - 1) < 5 * ((1 - kept) / kept / len(out)) ** 0.5
 
 
 def test_elements_are_independent():

@@ -35,6 +35,10 @@ def check_files(config: Any, folder: str, name: str) -> None:
     if not path.is_file():
         raise UserError(f"no data file {path}; put the actions there or correct data_path and dataset")
     columns = _header(path, config)
+    if columns[0][0].startswith("\ufeff"):
+        raise UserError(
+            f"{path} begins with a byte-order mark; save it without, or set encoding to utf-8-sig"
+        )
     wrong = [field for field in columns if len(field) != 2]
     if wrong:
         raise UserError(
@@ -89,8 +93,10 @@ def check_loaded(config: Any, folder: str, name: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except UnicodeDecodeError as problem:
-        raise UserError(f"{path} is not {problem.encoding} text; set encoding to what it is") from problem
+    except (UnicodeError, LookupError) as problem:
+        raise UserError(
+            f"{path} is not {config['encoding'] or 'utf-8'} text; set encoding to what it is"
+        ) from problem
     except pd.errors.ParserError as problem:
         raise UserError(f"{path} cannot be read as a table: {problem}; correct that line") from problem
     except ValueError as problem:

@@ -16,8 +16,8 @@ from recbole.data.interaction import Interaction
 from recbole.utils import FeatureSource, FeatureType
 from scipy import sparse
 
-from ..config import check_settings
 from ..errors import UserError
+from ..ranges import check_settings
 from .checks import check_actions, check_files, check_loaded
 from .sequences import LONG_SEQUENCES, Sequences, last_window
 from .transitions import count_transitions

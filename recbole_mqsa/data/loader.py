@@ -100,8 +100,13 @@ def masking_seen_items(full_sort_scores: Callable[..., Any]) -> Callable[..., An
     """Wraps RecBole's case study, so that what it recommends leaves out seen items as evaluation does."""
 
     def masked_scores(uid_series: Any, model: Any, test_data: Any, device: Any = None) -> torch.Tensor:
+        masked = isinstance(test_data, MaskedEvalLoader)
+        if masked and hasattr(
+            model, "count"
+        ):  # a counting model knows more when testing than when validating
+            model.count(test_data._dataset)
         scores = full_sort_scores(uid_series, model, test_data, device)
-        if isinstance(test_data, MaskedEvalLoader):
+        if masked:
             users = test_data._dataset.inter_feat[test_data.uid_field]
             _, index = (users == torch.as_tensor(uid_series)[:, None]).nonzero(as_tuple=True)
             seen = test_data.seen_index(index.numpy())

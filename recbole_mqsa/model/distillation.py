@@ -39,7 +39,7 @@ class TransitionTeacher(nn.Module):
         np.maximum.at(largest, row, counts.data)
         # Exponents are shifted by -1/tau: exp(1/tau) itself overflows float32 below tau = 0.011.
         weight = np.exp((counts.data / largest[row] - 1) / tau)
-        constant = np.exp(-1 / tau) if tau > 1e-3 else 0.0
+        constant = np.exp(-1 / tau)
         total = (n_items - per_row) * constant + np.bincount(row, weight, n_items + 1)
         with np.errstate(invalid="ignore", divide="ignore"):
             uniform = np.where(per_row > 0, constant / total, 1 / n_items)

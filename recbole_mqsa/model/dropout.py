@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
-    """``F.dropout``, from 16 random bits an element: each is kept with probability 1 - p to within 2**-17.
+    """``F.dropout``, from 16 random bits an element: p counts to within 2**-17, and the mean is kept exactly.
 
     Args:
         x: any shape.
@@ -22,5 +22,6 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     size = x.numel()
     words = torch.empty(-(-size // 4), dtype=torch.int64).random_(-(2**63), None)  # four elements a word
     bits = words.view(torch.int16)[:size].view(x.shape)
-    keep = torch.ge(bits, round(p * 2**16) - 2**15, out=torch.empty(x.shape, dtype=x.dtype))
-    return x * keep.mul_(1 / (1 - p))
+    dropped = min(round(p * 2**16), 2**16 - 1)  # of the 2**16 values
+    keep = torch.ge(bits, dropped - 2**15, out=torch.empty(x.shape, dtype=x.dtype))
+    return x * keep.mul_(2**16 / (2**16 - dropped))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from conftest import SHARED
 from recbole.data import create_dataset, data_preparation
 from recbole.data.dataset import SequentialDataset
 from recbole.utils.case_study import full_sort_topk
@@ -316,3 +317,22 @@ def test_case_study(toy, trainer_for, mask_seen):
         torch.testing.assert_close(row_scores, best.values)
         finite = best.values > -np.inf
         assert torch.equal(row_items[finite], best.indices[finite])
+
+
+def test_the_five_core_is_found_in_a_raw_download(tmp_path):
+    """Ratings as RecBole's hub has them, with users and items of too few actions around the 5-core of Beauty."""
+    source = SHARED / "amazon-beauty" / "amazon-beauty.inter"
+    if not source.is_file():
+        pytest.skip(f"needs {source}")
+    core = [line.split("\t") for line in source.read_text().splitlines()[1:]]
+    lines = [f"U{user}\tI{item}\t{int(time) % 5 + 1}\t{1000 + int(time)}" for user, item, time in core]
+    # Chains of users with four actions: on items of the core, and on items that only they have.
+    for user in range(3000):
+        lines += [f"few{user}\tI{(user * 7 + n) % 12101 + 1}\t5\t{n}" for n in range(3)]
+        lines.append(f"few{user}\trare{user // 3}\t1\t9")
+    folder = tmp_path / "amazon-beauty"
+    folder.mkdir()
+    header = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
+    (folder / "amazon-beauty.inter").write_text("\n".join([header, *lines]) + "\n")
+    dataset = create_dataset(Config("MQSATED", "amazon-beauty", config_dict={"data_path": str(tmp_path)}))
+    assert (dataset.user_num - 1, dataset.item_num - 1, dataset.inter_num) == (22363, 12101, 198502)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from recbole.quick_start import load_data_and_model, run_recbole
+from recbole.utils.case_study import full_sort_topk
 from test_learning import write_chain
 
 from recbole_mqsa.config import Config
@@ -95,6 +96,63 @@ def test_a_finished_run_is_never_overwritten(home: Path) -> None:
     assert (home / "mine" / "result.json").read_bytes() == before
 
 
+def test_of_two_runs_in_one_folder_one_is_refused(home: Path) -> None:
+    """Also before either has finished: the other's checkpoint would be tested, with exit code 0."""
+
+    def meanwhile(epoch: int, score: float) -> None:
+        with pytest.raises(UserError, match="already holds an unfinished run"):
+            trained(home, "mine", model="ItemTransition")
+
+    finished = run(Config("Pop", "chain", config_dict=settings(home, "Pop")), home / "mine", meanwhile)
+    assert finished.result["model"] == "Pop"
+
+
+def test_refused_data_leaves_nothing(home: Path) -> None:
+    before = sorted(home.rglob("*"))
+    for output_dir in (None, home / "mine"):
+        with pytest.raises(UserError, match="no action left after filtering"):
+            run(
+                Config(
+                    "Pop", "chain", config_dict=settings(home, "Pop", item_inter_num_interval="[999,inf)")
+                ),
+                output_dir,
+            )
+    assert [path for path in sorted(home.rglob("*")) if path.name != "runs"] == before
+
+
+def test_what_recbole_says_of_settings_is_a_sentence(home: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot prepare data set 'chain'.*alias"):
+        trained(home, "mine", model="Pop", alias_of_item_id=["timestamp"], alias_of_user_id=["timestamp"])
+
+
+def test_recboles_own_models_are_sent_to_recboles_entry(home: Path) -> None:
+    config = Config("BPR", "chain", config_dict={"data_path": str(home)})
+    with pytest.raises(UserError, match="run_recbole"):
+        run(config, home / "mine")
+    assert not (home / "mine").exists()
+
+
+def test_an_interrupted_run_keeps_its_epochs(home: Path) -> None:
+    def interrupt(epoch: int, score: float) -> None:
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Config("Pop", "chain", config_dict=settings(home, "Pop")), home / "mine", interrupt)
+    with open(home / "mine" / "epochs.csv", newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+
+
+def test_a_loaded_counting_model_recommends_from_what_the_test_knows(home: Path) -> None:
+    finished = trained(home, "mine", model="Pop")
+    _, model, _, _, _, test_data = load_data_and_model(str(finished.folder / "checkpoint.pth"))
+    scores, _ = full_sort_topk([1], model, test_data, k=1)
+    counts = test_data._dataset.item_counts()
+    seen = test_data._dataset.history(0)
+    counts[test_data._dataset.sequences.items[slice(*map(int, seen))]] = 0
+    assert scores.item() == counts.max()
+
+
 def test_the_callers_logging_is_left_as_it_was(home: Path) -> None:
     logger = logging.getLogger()
     before = logger.level, list(logger.handlers)
@@ -110,21 +168,16 @@ def test_same_seed_same_numbers_other_seed_others(home: Path) -> None:
 
 @pytest.mark.parametrize("model", ["MQSATED", "Pop", "ItemTransition"])
 def test_recbole_own_entry_gives_the_same(home: Path, model: str) -> None:
-    theirs = run_recbole(model=model, dataset="chain", config_dict=plain_settings(home, model))
+    theirs = run_recbole(model=model, dataset="chain", config_dict=settings(home, model))
     ours = trained(home, "ours", model=model).result
     assert dict(theirs["test_result"]) == ours["test"]
     assert dict(theirs["best_valid_result"]) == ours["valid"]
 
 
-def plain_settings(home: Path, model: str) -> dict[str, object]:
-    """For RecBole's Config, which reads no time stamps unless told."""
-    return settings(home, model, load_col={"inter": ["user_id", "item_id", "timestamp"]})
-
-
 def test_recbole_entry_masks_seen_items(home: Path) -> None:
-    masked = run_recbole(model="Pop", dataset="chain", config_dict=plain_settings(home, "Pop"))
+    masked = run_recbole(model="Pop", dataset="chain", config_dict=settings(home, "Pop"))
     unmasked = run_recbole(
-        model="Pop", dataset="chain", config_dict={**plain_settings(home, "Pop"), "mask_seen": False}
+        model="Pop", dataset="chain", config_dict={**settings(home, "Pop"), "mask_seen": False}
     )
     assert masked["test_result"] != unmasked["test_result"]
 

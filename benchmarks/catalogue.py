@@ -12,21 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
-import subprocess
-import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from harness import in_own_process, peak_mb, write_record
+
 STEPS, WARM_UP, BATCH, WIDTH = 5, 2, 256, 64
-
-
-def peak_mb() -> float:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def measure(n_items: int, negatives: str) -> dict[str, Any]:
@@ -38,6 +31,7 @@ def measure(n_items: int, negatives: str) -> dict[str, Any]:
     from scipy import sparse  # isort: skip
 
     from recbole_mqsa.config import Config
+    from recbole_mqsa.data.loader import SCORE_CELLS
     from recbole_mqsa.evaluation import target_ranks
     from recbole_mqsa.model.mqsated import MQSATED
 
@@ -71,7 +65,7 @@ def measure(n_items: int, negatives: str) -> dict[str, Any]:
         seconds.append(time.perf_counter() - start)
     step_peak = peak_mb()
     model.eval()
-    rows = max(1, min(BATCH, (1 << 21) // n_items))
+    rows = max(1, min(BATCH, SCORE_CELLS // n_items))
     start = time.perf_counter()
     with torch.no_grad():
         for first in range(0, BATCH, rows):
@@ -111,9 +105,7 @@ def main() -> None:
     )
     for negatives in arguments.negatives.split(","):
         for size in arguments.sizes.split(","):
-            command = [sys.executable, __file__, f"--one={size},{negatives}"]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            row = json.loads(done.stdout.splitlines()[-1])
+            row = in_own_process(f"--one={size},{negatives}")
             rows.append(row)
             rest = row["peak_above_start_mb"] - row["has_to_grow_mb"]
             print(
@@ -122,9 +114,7 @@ def main() -> None:
                 flush=True,
             )
     if arguments.output:
-        from recbole_mqsa.run_folder import environment
-
-        Path(arguments.output).write_text(json.dumps({"rows": rows, **environment()}, indent=2) + "\n")
+        write_record(arguments.output, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from harness import in_own_process, peak_mb, write_record
 
 SASREC = {
         "model": "SASRec", "n_layers": 1, "n_heads": 1, "hidden_size": 64, "inner_size": 64, "loss_type": "CE",
@@ -83,12 +83,11 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, float]:
         start = time.perf_counter()
         trainer.evaluate(valid_data, load_best_model=False)
         evaluation = time.perf_counter() - start
-    unit = 1 if sys.platform == "darwin" else 1024
     return {
         "epoch_seconds": epoch,
         "evaluation_seconds": evaluation,
         "first_batch_seconds": first_batch,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20,
+        "peak_memory_mb": peak_mb(),
         "threads": torch.get_num_threads(),
     }
 
@@ -113,9 +112,7 @@ def main() -> None:
     taken: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
     for _ in range(arguments.repeats):
         for name, runs in taken.items():
-            command = [sys.executable, __file__, *sys.argv[1:], f"--contender={name}"]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            runs.append(json.loads(done.stdout.splitlines()[-1]))
+            runs.append(in_own_process(*sys.argv[1:], f"--contender={name}"))
     medians = {
         name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
         for name, runs in taken.items()
@@ -129,10 +126,7 @@ def main() -> None:
         cells = [f"{their[key]:.2f} ({their[key] / ours[key]:.1f})" for their in theirs]
         print(f"{key:20}" + "".join(f"{cell:>24}" for cell in [*cells, f"{ours[key]:.2f}"]))
     if arguments.output:
-        from recbole_mqsa.run_folder import environment
-
-        record = {"arguments": vars(arguments), "medians": medians, "runs": taken, **environment()}
-        Path(arguments.output).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_record(arguments.output, {"arguments": vars(arguments), "medians": medians, "runs": taken})
 
 
 if __name__ == "__main__":

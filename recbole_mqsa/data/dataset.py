@@ -19,7 +19,7 @@ from scipy import sparse
 from ..errors import UserError
 from ..ranges import check_settings
 from .checks import check_actions, check_files, check_loaded
-from .sequences import LONG_SEQUENCES, Sequences, last_window
+from .sequences import LONG_SEQUENCES, Sequences, flatten_spans, last_window
 from .transitions import count_transitions
 
 ROW_FIELD = "sequence_row"
@@ -186,8 +186,5 @@ class SequenceDataset(Dataset):
     def item_counts(self) -> np.ndarray:
         """[I + 1] how often each item occurs in what is known before this part is predicted."""
         begin, end = self._spans(self.known_end)
-        steps = np.zeros(len(self.sequences.items) + 1, dtype=np.int64)
-        np.add.at(steps, begin, 1)
-        np.subtract.at(steps, end + 1, 1)
-        known = np.cumsum(steps[:-1]) > 0
+        known, _ = flatten_spans(begin, end + 1)
         return np.bincount(self.sequences.items[known], minlength=self.item_num)

@@ -82,12 +82,10 @@ def for_registered(models: Any) -> Callable[[Callable[..., Any]], Callable[..., 
     def wrap(get_dataloader: Callable[..., Any]) -> Callable[..., Any]:
         def get(config: Any, phase: str) -> Any:
             if config["model"] in models:
-                if phase == "train" and models[config["model"]].whole_sequences:
-                    return SequenceTrainLoader
-                if (
-                    phase != "train"
-                    and config["eval_args"]["mode"]["valid" if phase == "valid" else "test"] == "full"
-                ):
+                if phase == "train":
+                    if models[config["model"]].whole_sequences:
+                        return SequenceTrainLoader
+                elif config["eval_args"]["mode"]["valid" if phase == "valid" else "test"] == "full":
                     return MaskedEvalLoader
             return get_dataloader(config, phase)
 
@@ -101,9 +99,7 @@ def masking_seen_items(full_sort_scores: Callable[..., Any]) -> Callable[..., An
 
     def masked_scores(uid_series: Any, model: Any, test_data: Any, device: Any = None) -> torch.Tensor:
         masked = isinstance(test_data, MaskedEvalLoader)
-        if masked and hasattr(
-            model, "count"
-        ):  # a counting model knows more when testing than when validating
+        if masked and hasattr(model, "count"):  # it knows more when testing than when validating
             model.count(test_data._dataset)
         scores = full_sort_scores(uid_series, model, test_data, device)
         if masked:

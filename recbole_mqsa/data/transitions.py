@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from .sequences import flatten_spans
+
 
 def count_transitions(
     items: np.ndarray, begin: np.ndarray, end: np.ndarray, n_items: int, time_span: int = 1
@@ -21,10 +23,9 @@ def count_transitions(
         [n_items, n_items] counts with sorted indices; row and column 0 (padding) are empty.
     """
     # One number a sequence and 0 elsewhere, so that a pair lies in one sequence where they agree.
-    owner = np.zeros(len(items) + 1, dtype=np.int64)
-    np.add.at(owner, begin, np.arange(1, len(begin) + 1))
-    np.subtract.at(owner, end + 1, np.arange(1, len(begin) + 1))
-    owner = np.cumsum(owner[:-1])
+    index, span = flatten_spans(begin, end + 1)
+    owner = np.zeros(len(items), dtype=np.int64)
+    owner[index] = span + 1
 
     heads, tails = [], []
     for distance in range(1, time_span + 1):

@@ -20,12 +20,13 @@ OPTIONS = {
     "dataset": f"The data set; {DATASET} where no config file names another.",
     "config_files": "Yaml files of settings, apart by spaces or commas; a later one overrides.",
     "output_dir": "Where the run is written; by default a new folder under runs.",
+    "resume": "Go on with the run in --output_dir, if it was interrupted there.",
     "allow_unknown": "Let settings pass that nothing here knows, such as those of other plugins.",
     "debug": "Show the traceback of a mistake in data or settings.",
     "help": "This text, with the defaults of --model on --dataset.",
     "version": "The version of this package.",
 }
-FLAGS = ("allow_unknown", "debug", "help", "version")
+FLAGS = ("resume", "allow_unknown", "debug", "help", "version")
 EXAMPLES = (
     "recbole-mqsa",
     "recbole-mqsa --dataset=amazon-beauty --query_windows=[1,4] --alpha=learned",
@@ -96,7 +97,9 @@ def train(arguments: Arguments) -> None:
         allow_unknown="allow_unknown" in arguments.flags,
         defaults={"model": MODEL, "dataset": DATASET},
     )
-    finished = run(config, output_dir=options.get("output_dir"))
+    if "resume" in arguments.flags and "output_dir" not in options:
+        raise UserError("--resume goes on with a run: name its folder with --output_dir")
+    finished = run(config, options.get("output_dir"), resume="resume" in arguments.flags)
     print(table(finished.result))
     print(f"everything is in {finished.folder}")
 

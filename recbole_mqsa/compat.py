@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import sys
 import types
 import warnings
@@ -280,4 +281,6 @@ def _save_checkpoint(state: dict[str, Any], file: str, **_: Any) -> None:
     checkpoint = dict(state, config=plain(state["config"].final_config_dict))
     for entry in state.keys() - {"config", "state_dict", "optimizer"}:
         checkpoint[entry] = convert(state[entry], pack_leaf)
-    torch.save(checkpoint, file)
+    draft = f"{file}.part"
+    torch.save(checkpoint, draft)
+    os.replace(draft, file)  # whole or not at all

@@ -18,7 +18,7 @@ from recbole.utils import ModelType
 from . import properties
 from .errors import UserError
 from .plain_data import literal
-from .ranges import check_settings, order_of
+from .ranges import check_settings
 
 RECBOLE = Path(recbole.__file__).resolve().parent
 OPTIONS = ("allow_unknown", "config_files", "dataset", "debug", "model", "output_dir")
@@ -40,6 +40,8 @@ class Config(recbole.config.Config):
     """
 
     external_config_dict: dict[str, Any]
+    one_protocol = True
+    """Whether RecBole's own models, too, get this package's data path, leave-one-out, mask and yaml files."""
 
     def __init__(
         self,
@@ -99,7 +101,7 @@ class Config(recbole.config.Config):
         self.final_config_dict.update(model=self.model, dataset=self.dataset)
         if not self._allow_unknown:
             self._refuse_unknown()
-        self._load_time()
+        self._spare_negatives()
         check_settings(self)
         super()._set_default_parameters()
 
@@ -116,14 +118,11 @@ class Config(recbole.config.Config):
                     f"(--help lists the settings; --allow_unknown lets those of other plugins pass)"
                 )
 
-    def _load_time(self) -> None:
-        """RecBole's sample.yaml reads no time stamps, without which no sequence can be sorted."""
-        default = (
-            self["load_col"] == {"inter": ["user_id", "item_id"]}
-            and "load_col" not in self.external_config_dict
-        )
-        if default and (self["MODEL_TYPE"] == ModelType.SEQUENTIAL or order_of(self["eval_args"]) == "TO"):
-            self["load_col"] = {"inter": [self[f"{name}_FIELD"] for name in ("USER_ID", "ITEM_ID", "TIME")]}
+    def _spare_negatives(self) -> None:
+        """RecBole refuses its own default of negative sampling for its own models with a cross-entropy."""
+        by_loss = self["MODEL_TYPE"] == ModelType.SEQUENTIAL and not hasattr(self.model_class, "input_type")
+        if by_loss and self["loss_type"] == "CE" and "train_neg_sample_args" not in self.external_config_dict:
+            self["train_neg_sample_args"] = None
 
 
 # Files and names.
@@ -194,8 +193,7 @@ def describe_settings(model: str, dataset: str) -> list[tuple[str, str, Any, str
     Raises:
         UserError: there is no such model.
     """
-    # Unset, as RecBole refuses its own default of this setting for its own models with a cross-entropy.
-    defaults = Config(model, dataset, config_dict={"train_neg_sample_args": None}).internal_config_dict
+    defaults = Config(model, dataset).internal_config_dict
     theirs = RECBOLE / "properties"
     files = (
         properties.model_file(model),

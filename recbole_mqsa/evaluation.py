@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from recbole.evaluator import Collector
+from recbole.evaluator import Collector, Evaluator
+from recbole.evaluator.collector import DataStruct
+from recbole.evaluator.register import metrics_dict
 from torch import Tensor
 
 from .errors import UserError
@@ -36,6 +38,26 @@ def target_ranks(scores: Tensor, target: Tensor) -> Tensor:
         earlier = torch.arange(n_items, device=scores.device) < target[tied, None]
         ranks[tied] += torch.count_nonzero((scores[tied] == own[tied]) & earlier, dim=1)
     return ranks.masked_fill(torch.isneginf(own.squeeze(1)), n_items)
+
+
+def rank_table(ranks: Tensor, longest: int) -> Tensor:
+    """RecBole's ``rec.topk``: [S, longest + 1], 1 where the target is, then the number of targets (1)."""
+    places = ranks[:, None] == torch.arange(longest)
+    return torch.cat([places, torch.ones(len(places), 1)], 1).int()
+
+
+def metrics_of_ranks(config: Any, ranks: Tensor) -> dict[str, float]:
+    """Those of ``config['metrics']`` that the targets' ranks tell, by RecBole's Evaluator.
+
+    Args:
+        config: a mapping with metrics, topk and metric_decimal_place.
+        ranks: [S], from 0.
+    """
+    by_rank = [name for name in config["metrics"] if metrics_dict[name.lower()].metric_need == ["rec.topk"]]
+    chosen = {key: config[key] for key in ("topk", "metric_decimal_place")}
+    struct = DataStruct()
+    struct.set("rec.topk", rank_table(ranks, max(config["topk"])))
+    return dict(Evaluator({**chosen, "metrics": by_rank}).evaluate(struct))
 
 
 NEVER = torch.iinfo(torch.long).max
@@ -77,6 +99,5 @@ class RankCollector(Collector):
         if self._ranks:
             self.ranks = torch.cat(self._ranks)
             self._ranks = []
-            places = self.ranks[:, None] == torch.arange(max(self.topk))
-            self.data_struct.set("rec.topk", torch.cat([places, torch.ones(len(places), 1)], 1).int())
+            self.data_struct.set("rec.topk", rank_table(self.ranks, max(self.topk)))
         return super().get_data_struct()

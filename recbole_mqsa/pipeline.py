@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from recbole.data import create_dataset, data_preparation
-from recbole.utils import get_model, get_trainer, init_seed
+from recbole.data import data_preparation
+from recbole.utils import get_model, init_seed
 
-from . import run_folder
+from . import complexity, run_folder, slices
+from .data.loader import MaskedEvalLoader
 from .errors import UserError
 from .plain_data import plain
-from .registry import MODELS
+from .registry import create_dataset
+from .resume import Resume
+from .trainer import trainer_class
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ def run(
     config: Any,
     output_dir: str | os.PathLike[str] | None = None,
     callback: Callable[[int, float], None] | None = None,
+    resume: bool = False,
 ) -> Run:
     """Trains ``config['model']`` on ``config['dataset']`` and tests its best epoch.
 
@@ -43,16 +47,16 @@ def run(
         output_dir: the run's folder; by default a new one below ``runs/``.
         callback: called after each evaluation with the epoch and its validation score; it may raise
             to end the run (a tuner's pruning).
+        resume: whether ``output_dir`` may hold this run already: a finished one is returned as it is, an
+            interrupted one goes on from its latest state.
 
     Raises:
-        UserError: bad data, a model that is not of this package, or ``output_dir`` holds a run.
+        UserError: bad data, a model that needs other data, or ``output_dir`` holds a run.
     """
-    if config["model"] not in MODELS:
-        raise UserError(
-            f"model '{config['model']}' is RecBole's own, and this command runs {', '.join(MODELS)}; "
-            "run it with recbole.quick_start.run_recbole after importing recbole_mqsa"
-        )
-    claim = run_folder.claimed(config["model"], config["dataset"], output_dir)
+    finished = run_folder.read_result(Path(output_dir)) if resume and output_dir is not None else None
+    if finished is not None:
+        return Run(Path(output_dir or ""), finished)
+    claim = run_folder.claimed(config["model"], config["dataset"], output_dir, resume)
     with claim as folder, run_folder.logging_to(folder, config["state"] or "INFO") as logger:
         config["checkpoint_dir"] = str(folder)
         logger.info(config)
@@ -62,17 +66,20 @@ def run(
         init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
         model = get_model(config["model"])(config, train_data._dataset).to(config["device"])
         logger.info(model)
-        trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+        trainer = trainer_class(config["MODEL_TYPE"], config["model"])(config, model)
         trainer.saved_model_file = str(folder / run_folder.CHECKPOINT)
+        state = Resume(folder, config)
+        state.load(trainer, train_data)
+        trainer.before_epoch = lambda epoch: _keep(folder, state, trainer, train_data, epoch)
         show = config["show_progress"]
         try:
-            trained = _timed(
-                lambda: trainer.fit(train_data, valid_data, show_progress=show, callback_fn=callback)
-            )
+            _, valid = trainer.fit(train_data, valid_data, show_progress=show, callback_fn=callback)
         finally:  # what an interrupted run has learnt is worth keeping
             history = [plain(row) for row in trainer.history]
             run_folder.write_epochs(folder, history)
-        tested = _timed(lambda: trainer.evaluate(test_data, show_progress=show))
+        start = time.perf_counter()
+        test = trainer.evaluate(test_data, show_progress=show)
+        test_seconds = time.perf_counter() - start
         trainer.tensorboard.close()
 
         result = {
@@ -81,20 +88,24 @@ def run(
             "seed": config["seed"],
             "best_epoch": trainer.best_epoch,
             "epochs_run": len(history),
-            "valid": plain(trained.value[1]),
-            "test": plain(tested.value),
+            "valid": plain(valid),
+            "test": plain(test),
+            **_by_sample(config, folder, train_data, test_data, trainer.eval_collector.ranks),
             "users": {"valid": _users(valid_data), "test": _users(test_data)},
             "seconds": {
                 "training": sum(row["train_seconds"] for row in history),
-                "training_and_validation": trained.seconds,
-                "test": tested.seconds,
+                "validation": sum(row.get("valid_seconds", 0.0) for row in history),
+                "test": test_seconds,
             },
-            "peak_memory_bytes": run_folder.peak_memory_bytes(),
+            "peak_memory_bytes": state.peak_memory_bytes(),
+            "parameters": complexity.parameters(model),
+            "flops": complexity.scoring_flops(model, test_data),
             **run_folder.environment(),
             "settings": run_folder.portable(plain(config.final_config_dict)),
         }
         run_folder.plot_epochs(folder, history, trainer.valid_metric, trainer.best_epoch)
         run_folder.write_result(folder, result)
+        state.finish()
     return Run(folder, result)
 
 
@@ -113,16 +124,20 @@ def _load(config: Any, logger: logging.Logger) -> tuple[Any, Any, Any]:
         ) from error
 
 
-@dataclass(frozen=True)
-class _Timed:
-    value: Any
-    seconds: float
+def _keep(folder: Path, state: Resume, trainer: Any, train_data: Any, epoch: int) -> None:
+    """What is known before an epoch, for those who look at the run and for resuming it."""
+    run_folder.write_epochs(folder, [plain(row) for row in trainer.history])
+    state.before_epoch(trainer, train_data, epoch)
 
 
-def _timed(work: Callable[[], Any]) -> _Timed:
-    start = time.perf_counter()
-    value = work()
-    return _Timed(value, time.perf_counter() - start)
+def _by_sample(config: Any, folder: Path, train_data: Any, test_data: Any, ranks: Any) -> dict[str, Any]:
+    """Writes the rank of each test sample; their metrics by slice. Nothing where not all items are ranked."""
+    test = test_data._dataset
+    if not isinstance(test_data, MaskedEvalLoader) or len(ranks) != len(test):
+        return {}
+    run_folder.write_ranks(folder, test.inter_feat[test.uid_field], ranks)
+    frequency = slices.transition_frequency(train_data._dataset.transition_counts(), test)
+    return {"slices": plain(slices.by_transition_frequency(config, frequency, ranks))}
 
 
 def _users(eval_data: Any) -> int:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from recbole.data import create_dataset, data_preparation
+from recbole.data import data_preparation
 from recbole.utils import get_model, init_seed
 
 from .config import Config
 from .plain_data import safe_load
+from .registry import create_dataset
 
 # What RecBole's Config works out by itself, and therefore must not be given.
 _DERIVED = {
     "device", "eval_type", "MODEL_TYPE", "MODEL_INPUT_TYPE", "valid_metric_bigger", "single_spec", "local_rank",
     "valid_neg_sample_args", "test_neg_sample_args",
 }  # fmt: skip
+
+
+class _TheirProtocol(Config):
+    """For what RecBole's own entry trained: its models with its data path."""
+
+    one_protocol = False
 
 
 def given_settings(saved: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +47,10 @@ def load_data_and_model(model_file: str) -> tuple[Any, Any, Any, Any, Any, Any]:
         UserError: there is no such file, or it is not a checkpoint that can be read safely.
     """
     checkpoint = safe_load(model_file)
-    config = Config(config_dict=given_settings(checkpoint["config"]), allow_unknown=True)
+    ours = "mask_seen" in checkpoint["config"]
+    config = (Config if ours else _TheirProtocol)(
+        config_dict=given_settings(checkpoint["config"]), allow_unknown=True
+    )
     init_seed(config["seed"], config["reproducibility"])
     dataset = create_dataset(config)
     train_data, valid_data, test_data = data_preparation(config, dataset)

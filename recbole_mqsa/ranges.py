@@ -53,20 +53,16 @@ def _pooling() -> Rule:
     return _one_of("query_pooling", *POOLINGS)
 
 
-def order_of(eval_args: Any) -> Any:
-    """How ``eval_args`` orders actions: RecBole's RO unless told."""
-    return eval_args.get("order", "RO") if isinstance(eval_args, Mapping) else None
-
-
 def _in_order(eval_args: Any, config: Any) -> bool:
-    needs_time = config["MODEL_TYPE"] == ModelType.SEQUENTIAL or _is_ours(config)
-    return not needs_time or order_of(eval_args) == "TO"
+    needs_time = config["MODEL_TYPE"] == ModelType.SEQUENTIAL or _is_served(config)
+    order = eval_args.get("order", "RO") if isinstance(eval_args, Mapping) else None  # RecBole's default
+    return not needs_time or order == "TO"
 
 
 def _has_mode(eval_args: Any, config: Any) -> bool:
     mode = eval_args.get("mode", "full") if isinstance(eval_args, Mapping) else None
     modes = mode.values() if isinstance(mode, Mapping) else [mode]
-    allowed = r"full|(uni|pop)[1-9]\d*" if _is_ours(config) else r"full|labeled|(uni|pop)[1-9]\d*"
+    allowed = r"full|(uni|pop)[1-9]\d*" if _is_served(config) else r"full|labeled|(uni|pop)[1-9]\d*"
     return all(re.fullmatch(allowed, str(mode)) for mode in modes)
 
 
@@ -129,7 +125,7 @@ def _samples_nothing(arguments: Any, _: Any) -> bool:
 
 _LOO = "for example {{'split': {{'LS': 'valid_and_test'}}, 'order': 'TO', 'mode': 'full'}}"
 _SHARES = "a list of one such number for each of the windows {query_windows} that sums to 1"
-_WHOLE = "left out: it holds ready-made samples, but {model} needs whole sequences; use the .inter file"
+_WHOLE = "left out: it holds ready-made samples, but {model} is given whole sequences; use the .inter file"
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _INTERVALS = ("user_inter_num_interval", "item_inter_num_interval")
@@ -153,12 +149,14 @@ EVERY_MODEL: tuple[Rule, ...] = (
     *_number("of at least 0", lambda value: value >= 0, "weight_decay"),
     *_switch("mask_seen", "repeatable", "show_progress"),
     _one_of("long_sequences", "last", "windows"),
+    _one_of("prefixes", "all", "longest"),
     ("metrics", _metrics_exist, f"metrics all by rank or all by value, out of {', '.join(metric_types)}"),
     ("topk", _cut_offs, "one or more whole numbers of at least 1"),
     ("valid_metric", _is_measured, "one of the metrics {metrics}, at one of topk, {topk}, as in NDCG@20"),
     ("eval_args", _in_order, f"a mapping with order: TO, as {{model}} needs the past; {_LOO}"),
     ("eval_args", _has_mode, f"a mapping with mode full, uni or pop and a number; {_LOO}"),
     ("eval_args", _has_split, f"a mapping with one split, LS, RS or TS; {_LOO}"),
+    ("benchmark_filename", lambda _, config: not _is_served(config), _WHOLE),
     ("dataset", lambda name, _: not set(str(name)) & set("/\\"), "a name; its folder goes into data_path"),
     ("data_path", lambda path, _: isinstance(path, str), "a folder"),
     ("seed", lambda seed, _: seed < 2**32, "below 2 ** 32"),
@@ -184,7 +182,6 @@ OUR_MODELS: tuple[Rule, ...] = (
     ("alpha", _alpha_fits, f"a number from 0 to 1 for two query windows, {_SHARES}, or 'learned'"),
     ("loss_type", lambda loss, _: loss == "CE", "CE, {model}'s cross-entropy over all items"),
     ("train_neg_sample_args", _samples_nothing, "none, as {model} learns from all items"),
-    ("benchmark_filename", lambda *_: False, _WHOLE),
 )
 """What those of this package's models have to be besides; elsewhere some of the names mean other things."""
 
@@ -192,6 +189,11 @@ OUR_MODELS: tuple[Rule, ...] = (
 def _is_ours(config: Any) -> bool:
     bases = getattr(config, "model_class", object).__mro__
     return any(base.__module__.partition(".")[0] == properties.PACKAGE.name for base in bases)
+
+
+def _is_served(config: Any) -> bool:
+    """Whether this package's data path serves the model: its own always, RecBole's under its Config."""
+    return _is_ours(config) or getattr(config, "one_protocol", False)
 
 
 def normalise(config: Any) -> None:

@@ -1,6 +1,7 @@
 """Which models this package adds to RecBole, and the hooks through which RecBole finds them.
 
-A further model is one line in ``MODELS``.
+A further model is one line in ``MODELS``. RecBole's own models need none: under this package's ``Config``
+they get the same data, masks and files as ours, and stay as they are otherwise.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
+from recbole.utils import ModelType
+
 from . import properties
 from .compat import replace_once
+from .errors import UserError
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,37 @@ MODELS = {
 }
 
 
+def serves(config: Any) -> bool:
+    """Whether this package's files, data path and mask apply: to its models, and under its ``Config`` to all."""
+    return config.model in MODELS or getattr(config, "one_protocol", False)
+
+
+def trains_on_sequences(config: Any) -> bool:
+    """Whether a batch is of whole sequences; of RecBole's samples otherwise."""
+    return config.model in MODELS and MODELS[config.model].whole_sequences
+
+
+def create_dataset(config: Any) -> Any:
+    """RecBole's function of this name, with our data set for every model that we serve.
+
+    Raises:
+        UserError: a model that takes more than users, items and their order.
+    """
+    import recbole.data
+
+    from .data.dataset import SequenceDataset
+
+    if not serves(config):
+        return recbole.data.create_dataset(config)
+    needs_more = config["MODEL_TYPE"] not in (ModelType.GENERAL, ModelType.SEQUENTIAL)
+    if needs_more or (config.model not in MODELS and hasattr(recbole.data.dataset, f"{config.model}Dataset")):
+        raise UserError(
+            f"model '{config.model}' needs data beyond who did what in which order; run it with "
+            "recbole.quick_start.run_recbole after importing recbole_mqsa"
+        )
+    return SequenceDataset(config)
+
+
 def register() -> None:
     """Makes RecBole know every model in ``MODELS``; calling it again changes nothing.
 
@@ -67,7 +102,7 @@ def register() -> None:
         setattr(recbole.trainer, f"{name}Trainer", getattr(trainer, entry.trainer))
 
     replace_once(recbole.config.Config, "_update_internal_config_dict", _with_our_yaml)
-    replace_once(recbole.data.utils, "get_dataloader", loader.for_registered(MODELS))
+    replace_once(recbole.data.utils, "get_dataloader", loader.where(serves, trains_on_sequences))
     replace_once(recbole.utils.case_study, "full_sort_scores", loader.masking_seen_items)
     for module in (recbole.quick_start, recbole.quick_start.quick_start):
         module.load_data_and_model = load_data_and_model
@@ -78,10 +113,11 @@ def _with_our_yaml(load: Callable[..., Any]) -> Callable[..., Any]:
 
     def load_with_ours(config: Any, file: str) -> Any:
         loaded = load(config, file)
-        if config.model in MODELS:
+        if serves(config):
             ours = {
-                "overall.yaml": (properties.overall_file(), properties.model_file(config.model)),
-                "sample.yaml": (properties.dataset_file(config.dataset),),
+                "overall.yaml": (properties.overall_file(),),
+                # RecBole reads its own file of the model, if it has one, right before this one.
+                "sample.yaml": (properties.model_file(config.model), properties.dataset_file(config.dataset)),
                 f"{config.dataset}.yaml": (properties.dataset_file(config.dataset),),
             }
             if Path(file).name == "sample.yaml":  # it reads no time, without which nothing can be ordered

@@ -1,12 +1,14 @@
 """What a run leaves behind: one folder of its own, and nothing outside it.
 
 ``result.json`` the figures and all settings, ``run.log`` what was printed, ``checkpoint.pth`` the
-best epoch, ``epochs.csv`` losses and metrics by epoch, ``epochs.png`` their picture.
+best epoch, ``epochs.csv`` losses and metrics by epoch, ``epochs.png`` their picture, ``ranks.npz`` the
+rank of each test item.
 """
 
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import logging
 import os
@@ -24,6 +26,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import recbole
 import torch
 
@@ -37,11 +40,14 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @contextmanager
-def claimed(model: str, dataset: str, output_dir: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+def claimed(
+    model: str, dataset: str, output_dir: str | os.PathLike[str] | None = None, resume: bool = False
+) -> Iterator[Path]:
     """Makes the folder of one run and keeps all other runs out of it.
 
     Without ``output_dir`` it is one below ``runs/`` whose name no other run can take. If the run ends in a
-    :class:`UserError` before its first checkpoint, a folder made here is removed again.
+    :class:`UserError` before its first checkpoint, a folder made here is removed again. With ``resume``
+    the folder may hold an unfinished run, but for one that another process is writing.
 
     Raises:
         UserError: ``output_dir`` holds a run, finished or not, or cannot be made.
@@ -51,7 +57,12 @@ def claimed(model: str, dataset: str, output_dir: str | os.PathLike[str] | None 
     new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / LOG).open("x").close()  # the claim: of two runs at once, one fails here
+        claim = (folder / LOG).open("a" if resume else "x")  # of two runs at once, one fails here
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)  # or here; the lock ends with the process
+    except BlockingIOError as problem:
+        raise UserError(
+            f"output_dir {folder} is being written by another run; name another folder"
+        ) from problem
     except FileExistsError as problem:
         state = "a finished" if (folder / "result.json").exists() else "an unfinished"
         raise UserError(
@@ -64,7 +75,8 @@ def claimed(model: str, dataset: str, output_dir: str | os.PathLike[str] | None 
             f"output_dir {folder} cannot be made ({problem.strerror}); name another folder"
         ) from problem
     try:
-        yield folder
+        with claim:
+            yield folder
     except UserError:
         if not (folder / CHECKPOINT).exists():
             shutil.rmtree(folder, ignore_errors=True) if new else (folder / LOG).unlink()
@@ -158,6 +170,35 @@ def portable(settings: dict[str, Any]) -> dict[str, Any]:
     path = Path(settings["data_path"]).resolve()
     inside = packages in path.parents
     return {**settings, "data_path": path.relative_to(packages).as_posix()} if inside else settings
+
+
+VOLATILE = set(
+    "checkpoint_dir data_path device gpu_id log_wandb show_progress state use_gpu wandb_project worker".split()
+)
+"""Settings that say where and how loudly a run runs, not what it computes."""
+
+
+def differing(settings: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The settings in which two runs differ, but for those that change no result.
+
+    A setting that only one of them has is newer than the other, whose program did what is its default now.
+    """
+    keys = sorted((settings.keys() & other.keys()) - VOLATILE)
+    return [key for key in keys if settings[key] != other[key]]
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """What ``result.json`` holds; None while the run is not finished."""
+    file = folder / "result.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def write_ranks(folder: Path, users: torch.Tensor, ranks: torch.Tensor) -> None:
+    """``ranks.npz``: user and rank of each test sample, [S] each; rank -1 where the item is never hit."""
+    limited = ranks.where(ranks < np.iinfo(np.int32).max, -1)
+    np.savez_compressed(
+        folder / "ranks.npz", users=users.numpy().astype(np.int32), ranks=limited.numpy().astype(np.int32)
+    )
 
 
 def write_result(folder: Path, result: dict[str, Any]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Callable
 
 import torch
 from recbole.trainer import Trainer
+from recbole.utils import ModelType, get_trainer
 
 from .errors import UserError
 from .evaluation import RankCollector
@@ -17,12 +18,21 @@ class RunTrainer(Trainer):
 
     Attributes:
         history: one dict an epoch: its number, losses, seconds, validation metrics where evaluated.
+        before_epoch: called with the number of the epoch to come.
     """
 
     def __init__(self, config: Any, model: Any) -> None:
         super().__init__(config, model)
         self.eval_collector = RankCollector(config)
         self.history: list[dict[str, Any]] = []
+        self.before_epoch: Callable[[int], None] | None = None
+
+    def _build_optimizer(self, **kwargs: Any) -> torch.optim.Optimizer:
+        optimizer = super()._build_optimizer(**kwargs)
+        if isinstance(optimizer, torch.optim.Adam):
+            for group in optimizer.param_groups:
+                group["fused"] = True  # one pass over each weight instead of a dozen
+        return optimizer
 
     def _check_nan(self, loss: torch.Tensor) -> None:
         if torch.isnan(loss):
@@ -41,6 +51,8 @@ class RunTrainer(Trainer):
     def _train_epoch(
         self, train_data: Any, epoch_idx: int, loss_func: Any = None, show_progress: bool = False
     ) -> Any:
+        if self.before_epoch is not None:
+            self.before_epoch(epoch_idx)
         start = time.perf_counter()
         losses = self._train_losses(train_data, epoch_idx, loss_func, show_progress)
         row = {"epoch": epoch_idx, "train_seconds": time.perf_counter() - start}
@@ -63,15 +75,16 @@ class RunTrainer(Trainer):
         return score, result
 
 
+def trainer_class(model_type: ModelType, model: str) -> type[RunTrainer]:
+    """RecBole's trainer of a model (``get_trainer``) with :class:`RunTrainer` before it in the order of bases."""
+    theirs = get_trainer(model_type, model)
+    return (
+        theirs if issubclass(theirs, RunTrainer) else type(f"Run{theirs.__name__}", (RunTrainer, theirs), {})
+    )
+
+
 class SequenceTrainer(RunTrainer):
     """Trains a model that names the parts of its loss (``losses``) on whole sequences."""
-
-    def _build_optimizer(self, **kwargs: Any) -> torch.optim.Optimizer:
-        optimizer = super()._build_optimizer(**kwargs)
-        if isinstance(optimizer, torch.optim.Adam):
-            for group in optimizer.param_groups:
-                group["fused"] = True  # one pass over each weight instead of a dozen
-        return optimizer
 
     def _train_losses(
         self, train_data: Any, epoch_idx: int, loss_func: Any, show_progress: bool

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from recbole.data.dataset import Dataset
-from recbole.data.interaction import Interaction
-from recbole.utils import FeatureSource, FeatureType
+from recbole.data.interaction import Interaction, cat_interactions
+from recbole.utils import FeatureSource, FeatureType, ModelType
 from scipy import sparse
 
 from ..errors import UserError
@@ -26,9 +26,13 @@ ROW_FIELD = "sequence_row"
 
 
 class SequenceDataset(Dataset):
-    """Drop-in for RecBole's ``SequentialDataset`` in 16 bytes an action.
+    """Drop-in for RecBole's ``SequentialDataset``, in 16 bytes an action, and for its ``Dataset``.
+
+    General models get the same users, items and targets; they train on every training action, and
+    their samples have no input list.
 
     Attributes:
+        is_sequential: whether the model reads an input list.
         sequences: all actions of all users; shared by the training, validation and test parts.
         known_end: [users] last action of each user that a model may know when this part is
             predicted (training: its own actions); -1 where there is none.
@@ -42,6 +46,7 @@ class SequenceDataset(Dataset):
 
     def __init__(self, config: Any) -> None:
         check_settings(config)
+        self.is_sequential = config["MODEL_TYPE"] == ModelType.SEQUENTIAL
         self.max_item_list_len = config["MAX_ITEM_LIST_LENGTH"]
         self.item_list_length_field = config["ITEM_LIST_LENGTH_FIELD"]
         self.item_id_list_field = config["ITEM_ID_FIELD"] + config["LIST_SUFFIX"]
@@ -84,12 +89,13 @@ class SequenceDataset(Dataset):
                 "with one to train on, one as input and one to test; use more data or looser filters"
             )
 
-        # A user's first action has no input, so it is no sample; the others are one each.
+        # A user's first action has no input, so nobody is asked to predict it; the others are a sample each.
         first = np.zeros(len(items), dtype=bool)
         first[self.sequences.offsets[:-1][np.diff(self.sequences.offsets) > 0]] = True
-        rows = torch.from_numpy(np.flatnonzero(~first))
-        columns = {field: column[rows] for field, column in self.inter_feat.interaction.items()}
-        self.inter_feat = Interaction({**columns, ROW_FIELD: rows})
+        actions = Interaction({**self.inter_feat.interaction, ROW_FIELD: torch.arange(len(items))})
+        self.inter_feat = actions[torch.from_numpy(~first)]
+        if not self.is_sequential:
+            self._first_actions = actions[torch.from_numpy(first)]
         for field, source_type, width in (
             (self.item_id_list_field, FeatureType.TOKEN_SEQ, self.max_item_list_len),
             (self.item_list_length_field, FeatureType.TOKEN, 1),
@@ -122,7 +128,20 @@ class SequenceDataset(Dataset):
                 f"eval_args {self.config['eval_args']} trains on actions newer than some it tests on, so the "
                 "training actions of a user are no sequence; use split LS, or RS with order TO"
             )
+        train.inter_feat = train._examples()
         return parts
+
+    def _examples(self) -> Interaction:
+        """What RecBole's training loader takes of this part, a row an example."""
+        if not self.is_sequential:  # a user's first action is one, too
+            trained = self.train_end[self._first_actions[self.uid_field].numpy()] >= 0
+            first = self._first_actions[torch.from_numpy(trained)]
+            kept = Interaction({field: first[field] for field in self.inter_feat.columns})
+            return cat_interactions([kept, self.inter_feat])
+        if self.config["prefixes"] == "longest":
+            users = self.inter_feat[self.uid_field].numpy()
+            return self.inter_feat[torch.from_numpy(self.rows == self.train_end[users])]
+        return self.inter_feat
 
     # What loaders read.
 
@@ -139,7 +158,7 @@ class SequenceDataset(Dataset):
     def __getitem__(self, index: Any, join: bool = True) -> Interaction:
         index = np.asarray(index) if not isinstance(index, (slice, int)) else index
         samples = self.inter_feat[index]
-        if ROW_FIELD in samples:
+        if self.is_sequential and ROW_FIELD in samples:
             begin, end = self.history(index)
             inputs, lengths = self.sequences.padded(
                 np.atleast_1d(begin), np.atleast_1d(end), self.max_item_list_len

@@ -57,6 +57,12 @@ class MaskedEvalLoader(FullSortEvalDataLoader):
     item), the target itself not spared. ``mask_seen: False`` turns it off.
     """
 
+    def __init__(self, config: Any, dataset: SequenceDataset, sampler: Any, shuffle: bool = False) -> None:
+        # RecBole's constructor groups the samples of general models by user; here a sample is a row for all.
+        self.uid_field, self.iid_field = dataset.uid_field, dataset.iid_field
+        self.sample_size = len(dataset)
+        AbstractDataLoader.__init__(self, config, dataset, sampler, shuffle=False)
+
     def _init_batch_size_and_step(self) -> None:
         self.step = max(1, min(self.config["eval_batch_size"], SCORE_CELLS // self._dataset.item_num))
         self.set_batch_size(self.step)
@@ -69,21 +75,24 @@ class MaskedEvalLoader(FullSortEvalDataLoader):
         return torch.from_numpy(row), torch.from_numpy(self._dataset.sequences.items[flat])
 
     def collate_fn(self, index: list[int]) -> tuple[Interaction, Any, torch.Tensor, torch.Tensor]:
-        interaction, _, positive_u, positive_i = super().collate_fn(index)
-        return interaction, self.seen_index(np.array(index)), positive_u, positive_i
+        samples = self.transform(self._dataset, self._dataset[index])
+        return samples, self.seen_index(np.array(index)), torch.arange(len(samples)), samples[self.iid_field]
 
 
-def for_registered(models: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Wraps RecBole's ``get_dataloader``: our loaders for ``models``, RecBole's for all others.
+def where(
+    served: Callable[[Any], bool], whole_sequences: Callable[[Any], bool]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Wraps RecBole's ``get_dataloader``: our loaders for the configs that are ``served``, RecBole's for others.
 
-    Sampled evaluation (``uni100``, ``pop100``) stays RecBole's for all.
+    Models that do not train on ``whole_sequences`` train on RecBole's own batches; sampled evaluation
+    (``uni100``, ``pop100``) stays RecBole's for all.
     """
 
     def wrap(get_dataloader: Callable[..., Any]) -> Callable[..., Any]:
         def get(config: Any, phase: str) -> Any:
-            if config["model"] in models:
+            if served(config):
                 if phase == "train":
-                    if models[config["model"]].whole_sequences:
+                    if whole_sequences(config):
                         return SequenceTrainLoader
                 elif config["eval_args"]["mode"]["valid" if phase == "valid" else "test"] == "full":
                     return MaskedEvalLoader

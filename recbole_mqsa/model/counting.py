@@ -21,7 +21,7 @@ class CountingModel(SequentialRecommender):
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        self.nothing = nn.Parameter(torch.zeros(1))  # RecBole builds an optimiser for every model
+        self.nothing = nn.Parameter(torch.zeros(0))  # RecBole builds an optimiser for every model
         self.count(dataset)
 
     def count(self, dataset: Any) -> None:

@@ -1,0 +1,33 @@
+"""What a model costs besides time: its parameters, and the operations that score one more user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def parameters(model: torch.nn.Module) -> int:
+    """How many numbers training may change."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+@torch.no_grad()
+def scoring_flops(model: Any, eval_data: Any) -> int | None:
+    """Floating-point operations of the matrix products and convolutions that score all items for one user.
+
+    What is computed once for all users, such as LightGCN's propagation, is not counted, nor are
+    elementwise operations and Fourier transforms. None where the model scores item by item only.
+    """
+    interaction = eval_data.collate_fn([0])[0].to(model.device)
+    model.eval()
+    counter = FlopCounterMode(display=False)
+    try:
+        model.full_sort_predict(interaction)  # fills what a model keeps for all users
+        # oneDNN's recurrent layers are one operation that nobody counts; torch's own are products.
+        with torch.backends.mkldnn.flags(enabled=False), counter:
+            model.full_sort_predict(interaction)
+    except NotImplementedError:
+        return None
+    return counter.get_total_flops()

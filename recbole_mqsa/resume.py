@@ -1,0 +1,106 @@
+"""All that a run needs to go on after a kill, as if nothing had happened: in one file, ``state.pth``.
+
+The state is that between two epochs: weights, optimiser, what early stopping counts, every source of
+random numbers, and the record so far. A resumed run repeats what an uninterrupted one does, bit for bit
+on one thread of the same machine.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .errors import UserError
+from .plain_data import convert, pack_leaf, plain, safe_load, unpack
+from .run_folder import differing, peak_memory_bytes
+
+STATE = "state.pth"
+SECONDS = 30.0
+"""A state is written at most this often: an epoch may take less than writing it."""
+_COUNTERS = ("cur_step", "best_valid_score", "best_valid_result", "train_loss_dict", "history")
+
+
+class Resume:
+    """Keeps the state of one run in its folder.
+
+    Args:
+        folder: the run's.
+        config: the run's settings; a state of other settings is refused.
+    """
+
+    def __init__(self, folder: Path, config: Any) -> None:
+        self.file = folder / STATE
+        self.settings = plain(config.final_config_dict)
+        self.written = time.monotonic()
+        self.peak: dict[str, int] = {}
+
+    def load(self, trainer: Any, train_data: Any) -> None:
+        """Brings trainer, loader and random numbers to where the state was taken; nothing if there is none.
+
+        Raises:
+            UserError: the state is of other settings, or damaged.
+        """
+        if not self.file.exists():
+            return
+        state = unpack(safe_load(self.file, trainer.device))
+        other = differing(state["settings"], self.settings)
+        if other:
+            raise UserError(
+                f"{self.file.parent} was begun with other settings ({', '.join(other)}); use those, or another folder"
+            )
+        trainer.start_epoch = state["epoch"]
+        for name in _COUNTERS:
+            setattr(trainer, name, state[name])
+        trainer.model.load_state_dict(state["model"])
+        trainer.optimizer.load_state_dict(state["optimizer"])
+        train_data.generator.set_state(state["random"]["loader"].cpu())
+        _set_random(state["random"])
+        self.peak = state["peak_memory_bytes"]
+
+    def before_epoch(self, trainer: Any, train_data: Any, epoch: int) -> None:
+        """Writes the state, whole or not at all, if the last one is old enough."""
+        if epoch == trainer.start_epoch or time.monotonic() - self.written < SECONDS:
+            return
+        state = {
+            "settings": self.settings,
+            "epoch": epoch,
+            **{name: getattr(trainer, name) for name in _COUNTERS},
+            "model": trainer.model.state_dict(),
+            "optimizer": trainer.optimizer.state_dict(),
+            "random": {**_get_random(), "loader": train_data.generator.get_state()},
+            "peak_memory_bytes": self.peak_memory_bytes(),
+        }
+        draft = self.file.with_suffix(".part")
+        torch.save(convert(state, pack_leaf), draft)
+        os.replace(draft, self.file)
+        self.written = time.monotonic()
+
+    def peak_memory_bytes(self) -> dict[str, int]:
+        """The largest memory of all processes that this run took."""
+        now = peak_memory_bytes()
+        return {name: max(size, self.peak.get(name, 0)) for name, size in now.items()}
+
+    def finish(self) -> None:
+        """Removes the state: a finished run is never resumed."""
+        self.file.unlink(missing_ok=True)
+
+
+def _get_random() -> dict[str, Any]:
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    python, numpy = random.getstate(), np.random.get_state()
+    return {"python": python, "numpy": list(numpy), "torch": torch.get_rng_state(), "gpus": gpus}
+
+
+def _set_random(state: dict[str, Any]) -> None:
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    np.random.set_state(tuple(state["numpy"]))
+    torch.set_rng_state(state["torch"].cpu())
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([gpu.cpu() for gpu in state["gpus"]])

@@ -1,0 +1,42 @@
+"""Test samples by how often training holds their transition: the paper's table 1.
+
+A model that only remembers transitions is good where the test's own one was seen, and there only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from .evaluation import metrics_of_ranks
+
+
+def transition_frequency(counts: sparse.csr_matrix, test: Any) -> np.ndarray:
+    """[S] how often the test item follows the last input item in ``counts``.
+
+    Args:
+        counts: [I + 1, I + 1] transitions of the training part (``SequenceDataset.transition_counts``).
+        test: the test part, a ``SequenceDataset`` of S samples.
+    """
+    items = test.sequences.items
+    return np.asarray(counts[items[test.rows - 1], items[test.rows]]).ravel().astype(np.int64)
+
+
+def by_transition_frequency(config: Any, frequency: np.ndarray, ranks: Tensor) -> dict[str, dict[str, float]]:
+    """Number of samples and every metric by rank for the slices "0", ">0" and "all".
+
+    Args:
+        config: RecBole's settings, of which metrics, topk and decimals are read.
+        frequency: [S] from :func:`transition_frequency`.
+        ranks: [S] of the same samples, from :class:`RankCollector`.
+    """
+    seen = torch.from_numpy(frequency > 0)
+    slices = {"0": ~seen, ">0": seen, "all": torch.ones_like(seen)}
+    return {
+        name: {"samples": int(of.sum()), **(metrics_of_ranks(config, ranks[of]) if of.any() else {})}
+        for name, of in slices.items()
+    }

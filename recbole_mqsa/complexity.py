@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -26,8 +27,10 @@ def scoring_flops(model: Any, eval_data: Any) -> int | None:
     try:
         model.full_sort_predict(interaction)  # fills what a model keeps for all users
         # oneDNN's recurrent layers are one operation that nobody counts; torch's own are products.
-        with torch.backends.mkldnn.flags(enabled=False), counter:
-            model.full_sort_predict(interaction)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "TF32 acceleration", UserWarning)  # said by the switch itself
+            with torch.backends.mkldnn.flags(enabled=False), counter:
+                model.full_sort_predict(interaction)
     except NotImplementedError:
         return None
     return counter.get_total_flops()

@@ -172,9 +172,11 @@ def portable(settings: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "data_path": path.relative_to(packages).as_posix()} if inside else settings
 
 
-VOLATILE = set(
-    "checkpoint_dir data_path device gpu_id log_wandb show_progress state use_gpu wandb_project worker".split()
-)
+VOLATILE = {
+    *("checkpoint_dir", "data_path", "worker"),
+    *("device", "gpu_id", "use_gpu"),
+    *("log_wandb", "wandb_project", "show_progress", "state"),
+}
 """Settings that say where and how loudly a run runs, not what it computes."""
 
 

@@ -46,7 +46,15 @@ def test_leaves_one_folder_and_nothing_beside_it(home: Path) -> None:
     before = {path.name for path in home.iterdir()}
     finished = trained(home, "mine")
     assert {path.name for path in home.iterdir()} - before == {"mine"}
-    left = {"result.json", "run.log", "checkpoint.pth", "epochs.csv", "epochs.png", "tensorboard"}
+    left = {
+        "result.json",
+        "run.log",
+        "checkpoint.pth",
+        "epochs.csv",
+        "epochs.png",
+        "ranks.npz",
+        "tensorboard",
+    }
     assert {path.name for path in finished.folder.iterdir()} == left
 
     result = json.loads((finished.folder / "result.json").read_text())
@@ -125,8 +133,9 @@ def test_what_recbole_says_of_settings_is_a_sentence(home: Path) -> None:
         trained(home, "mine", model="Pop", alias_of_item_id=["timestamp"], alias_of_user_id=["timestamp"])
 
 
-def test_recboles_own_models_are_sent_to_recboles_entry(home: Path) -> None:
-    config = Config("BPR", "chain", config_dict={"data_path": str(home)})
+@pytest.mark.parametrize("model", ["GRU4RecKG", "FM", "DIN", "EASE"])
+def test_models_that_need_other_data_are_sent_to_recboles_entry(home: Path, model: str) -> None:
+    config = Config(model, "chain", config_dict={"data_path": str(home)})
     with pytest.raises(UserError, match="run_recbole"):
         run(config, home / "mine")
     assert not (home / "mine").exists()

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Callable
 
 from recbole.data import data_preparation
-from recbole.utils import get_model, init_seed
+from recbole.utils import init_seed
 
 from . import complexity, run_folder, slices
 from .data.loader import MaskedEvalLoader
 from .errors import UserError
+from .model.transition import build_model
 from .plain_data import plain
 from .registry import create_dataset
 from .resume import Resume
@@ -64,7 +65,7 @@ def run(
         train_data, valid_data, test_data = _load(config, logger)
 
         init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
-        model = get_model(config["model"])(config, train_data._dataset).to(config["device"])
+        model = build_model(config, train_data._dataset)
         logger.info(model)
         trainer = trainer_class(config["MODEL_TYPE"], config["model"])(config, model)
         trainer.saved_model_file = str(folder / run_folder.CHECKPOINT)

@@ -6,9 +6,10 @@ import os
 from typing import Any
 
 from recbole.data import data_preparation
-from recbole.utils import get_model, init_seed
+from recbole.utils import init_seed
 
 from .config import Config
+from .model.transition import build_model
 from .plain_data import safe_load
 from .registry import create_dataset
 
@@ -55,7 +56,7 @@ def load_data_and_model(model_file: str) -> tuple[Any, Any, Any, Any, Any, Any]:
     dataset = create_dataset(config)
     train_data, valid_data, test_data = data_preparation(config, dataset)
     init_seed(config["seed"], config["reproducibility"])
-    model = get_model(config["model"])(config, train_data._dataset).to(config["device"])
+    model = build_model(config, train_data._dataset)
     model.load_state_dict(checkpoint["state_dict"])
     model.load_other_parameter(checkpoint.get("other_parameter"))
     return config, model, dataset, train_data, valid_data, test_data

@@ -1,7 +1,7 @@
 """What each setting has to be: refused in one sentence before any data is read.
 
 A rule is a key, a test of its value among all settings, and what the value has to be: a template over the
-settings. A new setting's range is one more rule in ``EVERY_MODEL`` or ``OUR_MODELS``.
+settings. A new setting's range is one more rule in ``EVERY_MODEL``, ``WITH_TRANSITION`` or ``OUR_MODELS``.
 """
 
 from __future__ import annotations
@@ -47,10 +47,19 @@ def _switch(*keys: str) -> list[Rule]:
     return [(key, lambda value, _: isinstance(value, bool), "True or False") for key in keys]
 
 
+# Late imports: the data path imports this file and never the models.
+
+
 def _pooling() -> Rule:
-    from .model.pooling import POOLINGS  # late: the data path imports this file and never the models
+    from .model.pooling import POOLINGS
 
     return _one_of("query_pooling", *POOLINGS)
+
+
+def _transition() -> Rule:
+    from .model.transition import TRANSITIONS
+
+    return _one_of("transition", *TRANSITIONS)
 
 
 def _in_order(eval_args: Any, config: Any) -> bool:
@@ -167,16 +176,22 @@ EVERY_MODEL: tuple[Rule, ...] = (
 )
 """What the settings of every model have to be."""
 
+WITH_TRANSITION: tuple[Rule, ...] = (
+    *_whole(0, "distillation_heads", "softmax_block", "ges_layers"),
+    *_whole(1, "time_span", "grareg_neighbours"),
+    *_number("above 0", lambda value: value > 0, "tau"),
+    *_number("of at least 0", lambda value: value >= 0, "lambda_kd", "lambda_reg"),
+    _one_of("softmax_precision", "auto", "float32", "bfloat16"),
+)
+"""What the settings of ``transition`` have to be for any model that has one, and always for ours."""
+
 OUR_MODELS: tuple[Rule, ...] = (
-    *_whole(0, "distillation_heads", "softmax_block"),
-    *_whole(1, "n_layers", "hidden_size", "inner_size", "time_span", "attention_groups"),
-    *_number("above 0", lambda value: value > 0, "layer_norm_eps", "initializer_range", "tau"),
-    *_number("of at least 0", lambda value: value >= 0, "lambda_kd"),
+    *_whole(1, "n_layers", "hidden_size", "inner_size", "attention_groups"),
+    *_number("above 0", lambda value: value > 0, "layer_norm_eps", "initializer_range"),
     *_number("above 0 and at most 1", lambda value: 0 < value <= 1, "query_decay"),
     *_number("from 0 to below 1", lambda value: 0 <= value < 1, "hidden_dropout_prob", "attn_dropout_prob"),
     *_number("from 0 to 1", lambda value: 0 <= value <= 1, "negatives_beta"),
     ("negatives", _is_full_or_count, "'full' or a whole number of at least 1"),
-    _one_of("softmax_precision", "auto", "float32", "bfloat16"),
     ("n_heads", _divides_width, "a whole number that divides hidden_size, {hidden_size}"),
     ("query_windows", _windows_fit, "different whole numbers from 1 to the maximum {MAX_ITEM_LIST_LENGTH}"),
     ("alpha", _alpha_fits, f"a number from 0 to 1 for two query windows, {_SHARES}, or 'learned'"),
@@ -219,7 +234,14 @@ def check_settings(config: Any) -> None:
     normalise(config)
     given = getattr(config, "external_config_dict", {})
     defaults = getattr(config, "internal_config_dict", {})
-    for key, test, need in (*EVERY_MODEL, *((*OUR_MODELS, _pooling()) if _is_ours(config) else ())):
+    ours, chosen = _is_ours(config), config["transition"] not in (None, "none")
+    rules = (
+        *EVERY_MODEL,
+        _transition(),
+        *(WITH_TRANSITION if ours or chosen else ()),
+        *((*OUR_MODELS, _pooling()) if ours else ()),
+    )
+    for key, test, need in rules:
         value = config[key]
         removed = value is None and key in given and defaults.get(key) is not None and key not in _REMOVABLE
         if removed or (value is not None and not test(value, config)):

@@ -162,9 +162,10 @@ def test_help_lists_every_setting_with_its_default(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     assert main(["--help", "--dataset=amazon-beauty"]) == 0
     text = capsys.readouterr().out
-    for file in (properties.model_file("MQSATED"), properties.overall_file()):
-        for key, default in yaml.safe_load(file.read_text()).items():
-            assert text.count(f"\n  --{key} ({default})") == 1
+    files = (properties.overall_file(), properties.model_file("MQSATED"))
+    defaults = {key: value for file in files for key, value in yaml.safe_load(file.read_text()).items()}
+    for key, default in defaults.items():
+        assert text.count(f"\n  --{key} ({default})") == 1
     for shown in (
         "\n  train ",
         "\n  --config_files ",

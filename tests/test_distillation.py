@@ -177,6 +177,6 @@ def test_the_loss_is_weighted_by_lambda_kd(toy):
     losses = model.losses(batch)
     inputs = batch["item_id_list"]
     heads, items = inputs[inputs > 0], model.item_embedding.weight
-    plain = distillation_loss(heads, items, model.teacher, 0.2)
+    plain = distillation_loss(heads, items, model.transition.distillation.teacher, 0.2)
     torch.testing.assert_close(losses["distillation"], 0.3 * plain, rtol=1e-3, atol=0)
     torch.testing.assert_close(sum(losses.values()), model.calculate_loss(batch))

@@ -210,7 +210,7 @@ def test_dependencies_point_one_way(importer: str, never: set[str]) -> None:
         assert not {part(name) for name in names} & never, module
 
 
-@pytest.mark.parametrize("name", ["layers", "losses", "ragged", "pooling", "distillation"])
+@pytest.mark.parametrize("name", ["layers", "losses", "ragged", "pooling", "distillation", "graph"])
 def test_layers_and_losses_know_neither_recbole_nor_settings(name: str) -> None:
     modules = graph()
     others = {"recbole", *map(part, modules)} - {"model"}

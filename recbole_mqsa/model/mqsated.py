@@ -8,12 +8,12 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor, nn
 
-from .distillation import TransitionTeacher, distillation_loss, sample_heads
 from .dropout import dropout
 from .layers import MultiQueryEncoder
 from .losses import product_dtype, recommendation_loss
 from .ragged import Ragged
-from .sampled import NegativeSampler, sampled_distillation_loss, sampled_recommendation_loss
+from .sampled import NegativeSampler, sampled_recommendation_loss
+from .transition import transition_terms
 
 
 class MQSATED(SequentialRecommender):
@@ -32,9 +32,6 @@ class MQSATED(SequentialRecommender):
         self.hidden_size = config["hidden_size"]
         self.hidden_dropout_prob = config["hidden_dropout_prob"]
         self.attention_groups = config["attention_groups"]
-        self.lambda_kd = config["lambda_kd"]
-        self.tau = config["tau"]
-        self.distillation_heads = config["distillation_heads"]
         self.softmax = {
             "block": config["softmax_block"],
             "dtype": product_dtype(config["softmax_precision"], self.device),
@@ -62,8 +59,7 @@ class MQSATED(SequentialRecommender):
         if config["negatives"] != "full":
             popularity = torch.from_numpy(dataset.item_counts())
             self.sampler = NegativeSampler(popularity, config["negatives"], config["negatives_beta"])
-        if self.lambda_kd > 0:
-            self.teacher = TransitionTeacher(dataset.transition_counts(config["time_span"]), self.tau)
+        self.transition = transition_terms(self, config, dataset)
 
     def encode(self, item_seq: Tensor) -> tuple[Tensor, Ragged]:
         """The state after each real position.
@@ -87,7 +83,7 @@ class MQSATED(SequentialRecommender):
         return layout.last(states)
 
     def losses(self, interaction: Any) -> dict[str, Tensor]:
-        """The parts of the loss: ``recommendation`` and, unless it is off, weighted ``distillation``."""
+        """The parts of the loss: ``recommendation``, and ``distillation`` or ``regularisation``, weighted."""
         item_seq = interaction[self.ITEM_SEQ]
         states, layout = self.encode(item_seq)
         inputs = item_seq[layout.valid]
@@ -100,18 +96,12 @@ class MQSATED(SequentialRecommender):
             parts = {"recommendation": recommendation_loss(states, targets, items, **self.softmax)}
         else:
             parts = {"recommendation": sampled_recommendation_loss(states, targets, items, drawn)}
-        if self.lambda_kd > 0:
-            heads = sample_heads(inputs, self.distillation_heads)
-            dropped = self.hidden_dropout_prob if self.training else 0.0
-            if drawn is None:
-                loss = distillation_loss(heads, items, self.teacher, self.tau, dropped, **self.softmax)
-            else:
-                loss = sampled_distillation_loss(heads, items, self.teacher, self.tau, drawn, dropped)
-            parts["distillation"] = self.lambda_kd * loss
+        for name, term in self.transition.items():
+            parts[name] = term(items, inputs, drawn)
         return parts
 
     def calculate_loss(self, interaction: Any) -> Tensor:
-        """L_rec + lambda_kd * L_kd; L2 on all weights is the optimiser's ``weight_decay``."""
+        """L_rec + lambda_kd * L_kd (or what ``transition`` adds instead); L2 is the optimiser's ``weight_decay``."""
         return sum(self.losses(interaction).values())  # type: ignore[return-value]
 
     def predict(self, interaction: Any) -> Tensor:

@@ -1,0 +1,286 @@
+"""How the global item transitions enter a model: TED, one of its rivals, or not at all.
+
+``TRANSITIONS`` serves any RecBole model with an item embedding, whose own code stays as it is. A further
+way is one function, entered there.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+from recbole.utils import ModelType, get_model
+from scipy import sparse
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from ..errors import UserError
+from .distillation import TransitionTeacher, distillation_loss, sample_heads
+from .graph import (
+    Smoothing,
+    SymmetricMatrix,
+    follower_edges,
+    graph_regularisation,
+    laplacian,
+    smoothing_matrix,
+)
+from .losses import product_dtype
+from .sampled import Drawn, sampled_distillation_loss
+
+
+class DistillationTerm(nn.Module):
+    """lambda_kd * L_kd (see :mod:`.distillation`), over some of a batch's items.
+
+    Args:
+        counts: [I + 1, I + 1] transition counts.
+        weight: lambda_kd.
+        tau: temperature.
+        n_heads: items distilled a step; 0 takes all that are offered.
+        dropout_prob: on the heads' embeddings in training.
+        softmax: ``block`` and ``dtype`` of :func:`.losses.weighted_logsumexp`.
+    """
+
+    def __init__(
+        self,
+        counts: sparse.csr_matrix,
+        weight: float,
+        tau: float,
+        n_heads: int,
+        dropout_prob: float,
+        **softmax: Any,
+    ) -> None:
+        super().__init__()
+        self.teacher = TransitionTeacher(counts, tau)
+        self.weight, self.tau, self.n_heads = weight, tau, n_heads
+        self.dropout_prob, self.softmax = dropout_prob, softmax
+
+    def forward(self, items: Tensor, heads: Tensor, drawn: Drawn | None = None) -> Tensor:
+        """The term for embeddings [I + 1, D] and item ids [N], of which heads are drawn.
+
+        ``drawn`` items stand for all others where the catalogue is not scored whole.
+        """
+        heads = sample_heads(heads, self.n_heads)
+        dropped = self.dropout_prob if self.training else 0.0
+        if drawn is None:
+            loss = distillation_loss(heads, items, self.teacher, self.tau, dropped, **self.softmax)
+        else:
+            loss = sampled_distillation_loss(heads, items, self.teacher, self.tau, drawn, dropped)
+        return self.weight * loss
+
+
+class RegularisationTerm(nn.Module):
+    """lambda_reg * sum over the graph's edges of weight * ||e_i - e_j||^2 (see :mod:`.graph`).
+
+    Args:
+        counts: [I + 1, I + 1] transition counts.
+        weight: lambda_reg.
+        neighbours: followers of each item that are its edges.
+    """
+
+    def __init__(self, counts: sparse.csr_matrix, weight: float, neighbours: int) -> None:
+        super().__init__()
+        self.laplacian = SymmetricMatrix(laplacian(follower_edges(counts, neighbours)))
+        self.weight = weight
+
+    def forward(self, items: Tensor, heads: Tensor | None = None, drawn: Drawn | None = None) -> Tensor:
+        """The term for embeddings [I + 1, D]; all edges count in each step, whatever the batch holds."""
+        return self.weight * graph_regularisation(items, self.laplacian)
+
+
+# The table: each function gets model, settings and training part, and returns the loss terms it adds by name.
+
+
+def ted(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
+    """Transition-aware embedding distillation; the heads' dropout is the model's own, where it has one."""
+    if config["lambda_kd"] == 0:
+        return {}
+    item_embedding_of(model, config, dataset)
+    term = DistillationTerm(
+        _counts(config, dataset),
+        weight=config["lambda_kd"],
+        tau=config["tau"],
+        n_heads=config["distillation_heads"],
+        dropout_prob=_dropout_prob(config),
+        block=config["softmax_block"],
+        dtype=product_dtype(config["softmax_precision"], config["device"]),
+    )
+    return {"distillation": term}
+
+
+def grareg(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
+    """Graph regularisation: an item is drawn to what mostly follows it."""
+    if config["lambda_reg"] == 0:
+        return {}
+    item_embedding_of(model, config, dataset)
+    counts = _counts(config, dataset)
+    return {"regularisation": RegularisationTerm(counts, config["lambda_reg"], config["grareg_neighbours"])}
+
+
+def ges(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
+    """Graph-based embedding smoothing, of inputs and outputs alike.
+
+    The item embedding's ``weight`` becomes the smoothed one wherever the model reads it; what is learned
+    and saved is the weight before smoothing. The graph is symmetrised.
+    """
+    embedding = item_embedding_of(model, config, dataset)
+    smoothing = Smoothing(smoothing_matrix(_counts(config, dataset)), config["ges_layers"])
+    parametrize.register_parametrization(embedding, "weight", smoothing)
+    for name in ("losses", "calculate_loss", "predict", "full_sort_predict"):
+        if hasattr(model, name):
+            setattr(model, name, functools.partial(_smoothed_once, getattr(model, name)))
+    return {}
+
+
+def none(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
+    """The model alone."""
+    return {}
+
+
+TRANSITIONS: dict[str, Callable[[nn.Module, Any, Any], dict[str, nn.Module]]] = {
+    "ted": ted,
+    "grareg": grareg,
+    "ges": ges,
+    "none": none,
+}
+
+
+# Onto a model.
+
+
+def transition_terms(model: nn.Module, config: Any, dataset: Any) -> nn.ModuleDict:
+    """What ``transition`` adds to the loss of a model that asks for its terms by itself; no parameters.
+
+    Args:
+        model: its item embedding is there already; 'ges' replaces what it reads.
+        config: the settings; ``transition`` names an entry of ``TRANSITIONS``.
+        dataset: the training part, a :class:`recbole_mqsa.data.dataset.SequenceDataset`.
+
+    Raises:
+        UserError: the model has no item embedding, or the data set counts no transitions.
+    """
+    return nn.ModuleDict(TRANSITIONS[config["transition"] or "none"](model, config, dataset))
+
+
+def with_transition(model: Any, config: Any, dataset: Any) -> Any:
+    """A model with ``transition`` on it, unless it asks for it by itself, as MQSATED does.
+
+    Its ``calculate_loss`` then returns the model's own loss and one value for each term. The heads that TED
+    chooses from are the last items of the input lists, as they stand before any masking, or for general
+    models the positive items: taking all items of all prefixes would weigh the old ones most.
+
+    Args:
+        model: any of RecBole's or ours, just built; it is changed and returned.
+        config, dataset: as for :func:`transition_terms`.
+    """
+    if not hasattr(model, "transition") and (config["transition"] or "none") != "none":
+        model.transition = transition_terms(model, config, dataset)
+        if model.transition:
+            model.calculate_loss = (
+                functools.partial(  # which a deep copy of the model copies, unlike a closure
+                    _with_terms,
+                    model=model,
+                    own=model.calculate_loss,
+                    embedding=item_embedding_of(model, config, dataset),
+                    n_items=dataset.num(config["ITEM_ID_FIELD"]),
+                    config=config,
+                )
+            )
+    return model.to(config["device"])
+
+
+def build_model(config: Any, dataset: Any) -> Any:
+    """The model that ``config`` names, with its transition, on its device.
+
+    Args:
+        config: the settings.
+        dataset: the training part.
+    """
+    return with_transition(get_model(config["model"])(config, dataset), config, dataset)
+
+
+def item_embedding_of(model: nn.Module, config: Any, dataset: Any) -> nn.Embedding:
+    """The model's ``item_embedding``, or else its only embedding with one row an item.
+
+    Raises:
+        UserError: there is none, or more than one to choose from.
+    """
+    n_items = dataset.num(config["ITEM_ID_FIELD"])
+    named = getattr(model, "item_embedding", None)
+    if (
+        isinstance(named, nn.Embedding) and named.num_embeddings >= n_items
+    ):  # BERT4Rec's ends with its mask token
+        return named
+    found = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Embedding) and module.num_embeddings == n_items
+    }
+    if len(found) != 1:
+        has = f"has {len(found)} ({', '.join(found)})" if found else "has none"
+        raise UserError(
+            f"transition '{config['transition']}' works on a model's item embedding, and {type(model).__name__} "
+            f"{has}; set transition to none or take a model with one item embedding"
+        )
+    return next(iter(found.values()))
+
+
+def batch_heads(interaction: Any, config: Any) -> Tensor:
+    """[N] the items of a batch that may be distilled, one a row at most.
+
+    For sequential models the last item of each row's input list, padded at either side; for others the
+    positive item.
+
+    Raises:
+        UserError: the batch holds users only.
+    """
+    field, label = config["ITEM_ID_FIELD"], config["LABEL_FIELD"]
+    if config["MODEL_TYPE"] == ModelType.SEQUENTIAL:
+        item_seq = interaction[field + config["LIST_SUFFIX"]]  # the masked one of BERT4Rec is another field
+        column = (item_seq != 0).long().cumsum(1).argmax(1, keepdim=True)  # the first of the largest sums
+        heads = item_seq.gather(1, column).squeeze(1)
+        return heads[heads > 0]
+    if field not in interaction:
+        raise UserError(
+            f"transition 'ted' distils the items of a batch, but {config['model']} trains on batches of users "
+            "alone; set transition to none, grareg or ges"
+        )
+    return interaction[field][interaction[label] > 0] if label in interaction else interaction[field]
+
+
+def _with_terms(
+    interaction: Any,
+    model: Any,
+    own: Callable[[Any], Any],
+    embedding: nn.Embedding,
+    n_items: int,
+    config: Any,
+) -> tuple[Tensor, ...]:
+    """In place of a ``calculate_loss``: its own parts and the terms, all of which RecBole's trainers add up."""
+    losses = own(interaction)
+    heads = batch_heads(interaction, config) if "distillation" in model.transition else None
+    terms = (term(embedding.weight[:n_items], heads) for term in model.transition.values())
+    return (*(losses if isinstance(losses, tuple) else (losses,)), *terms)
+
+
+def _smoothed_once(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """In place of a method: the same, with the smoothed embedding computed once however often it is read."""
+    with parametrize.cached():
+        return method(*args, **kwargs)
+
+
+def _counts(config: Any, dataset: Any) -> sparse.csr_matrix:
+    if not hasattr(dataset, "transition_counts"):
+        raise UserError(
+            f"transition '{config['transition']}' counts what follows what, and RecBole's own {type(dataset).__name__} "
+            "does not; run the model by recbole-mqsa, or build its data as a recbole_mqsa SequenceDataset"
+        )
+    return dataset.transition_counts(config["time_span"])
+
+
+def _dropout_prob(config: Any) -> float:
+    for key in ("hidden_dropout_prob", "dropout_prob"):
+        if isinstance(config[key], Real) and 0 <= config[key] < 1:
+            return float(config[key])
+    return 0.0

@@ -212,7 +212,10 @@ def _is_served(config: Any) -> bool:
 
 
 def normalise(config: Any) -> None:
-    """Make lists of the settings that are lists, so that ``topk=20`` and ``query_windows=(1, 3)`` are allowed."""
+    """Make lists of the settings that are lists, so that ``topk=20`` and ``query_windows=(1, 3)`` are allowed.
+
+    ``transition`` is always named afterwards.
+    """
     for key in ("query_windows", "topk", "metrics"):
         value = config[key]
         if isinstance(value, tuple):
@@ -221,6 +224,8 @@ def normalise(config: Any) -> None:
             config[key] = [value]
     if isinstance(config["alpha"], tuple):
         config["alpha"] = list(config["alpha"])
+    if config["transition"] is None:  # how the text "none" is read
+        config["transition"] = "none"
 
 
 def check_settings(config: Any) -> None:
@@ -234,7 +239,7 @@ def check_settings(config: Any) -> None:
     normalise(config)
     given = getattr(config, "external_config_dict", {})
     defaults = getattr(config, "internal_config_dict", {})
-    ours, chosen = _is_ours(config), config["transition"] not in (None, "none")
+    ours, chosen = _is_ours(config), config["transition"] != "none"
     rules = (
         *EVERY_MODEL,
         _transition(),

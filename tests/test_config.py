@@ -195,6 +195,10 @@ REFUSED = {
     "tau": [0, -1, NAN, INFINITE, "0,1", True],
     "lambda_kd": [-0.1, INFINITE],
     "time_span": [0, 1.5, True],
+    "transition": ["kd", 3, True],
+    "lambda_reg": [-1, NAN],
+    "grareg_neighbours": [0, 2.5],
+    "ges_layers": [-1, "two"],
     "distillation_heads": [-1, 0.5],
     "negatives": [0, 1.5, "some", True],
     "negatives_beta": [-0.5, 2, "half"],
@@ -240,6 +244,9 @@ ALLOWED = {
     "alpha": [0, 1, 0.3, "learned", [0.25, 0.75]],
     "tau": [1e-3],
     "lambda_kd": [0],
+    "transition": ["ted", "grareg", "ges", "none"],
+    "lambda_reg": [0],
+    "ges_layers": [0],
     "n_heads": [2, 64],
     "hidden_dropout_prob": [0, 0.99],
     "epochs": [0],
@@ -268,6 +275,12 @@ def test_a_value_out_of_range_is_refused_in_a_sentence(key, value):
 )
 def test_a_value_in_range_is_accepted(key, value):
     assert key in Config("MQSATED", "ml-100k", command_line={key: value})
+
+
+def test_the_text_none_names_a_transition():
+    """Elsewhere that text, in a dictionary, means nothing at all."""
+    assert settings()["transition"] == "ted"
+    assert settings(transition="none")["transition"] == "none"
 
 
 @pytest.mark.parametrize("key", ["tau", "query_windows", "topk", "metrics", "hidden_size", "eval_args"])

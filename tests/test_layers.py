@@ -275,3 +275,15 @@ def test_dropout_only_in_training():
     assert not torch.equal(made.train()(states, layout), made(states, layout))
     quiet = encoder([1, 3], 0.5).train()
     assert torch.equal(quiet(states, layout), made.eval()(states, layout))
+
+
+@pytest.mark.parametrize("window", [3, 50])
+def test_a_further_window_costs_five_square_matrices_and_some_vectors(window):
+    """Query, key, value and both feed-forward matrices with biases, and three norms; whatever the window."""
+
+    def size(windows):
+        settings = {"n_layers": 1, "n_heads": 1, "hidden_size": 64, "inner_size": 64, "layer_norm_eps": 1e-12}
+        encoder = MultiQueryEncoder(windows, 0.5, hidden_dropout_prob=0.0, attn_dropout_prob=0.0, **settings)
+        return sum(parameter.numel() for parameter in encoder.parameters())
+
+    assert size([1, window]) - size([1]) == 5 * 64 * 64 + 11 * 64

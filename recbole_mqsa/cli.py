@@ -12,32 +12,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .benchmark import command as many
 from .errors import UserError
 
 MODEL, DATASET = "MQSATED", "ml-100k"
-OPTIONS = {
-    "model": f"The model; {MODEL} where no config file names another.",
-    "dataset": f"The data set; {DATASET} where no config file names another.",
-    "config_files": "Yaml files of settings, apart by spaces or commas; a later one overrides.",
-    "output_dir": "Where the run is written; by default a new folder under runs.",
-    "resume": "Go on with the run in --output_dir, if it was interrupted there.",
+FLAGS = {
     "allow_unknown": "Let settings pass that nothing here knows, such as those of other plugins.",
     "debug": "Show the traceback of a mistake in data or settings.",
     "help": "This text, with the defaults of --model on --dataset.",
     "version": "The version of this package.",
 }
-FLAGS = ("resume", "allow_unknown", "debug", "help", "version")
+"""What every subcommand knows besides its own options."""
 EXAMPLES = (
     "recbole-mqsa",
     "recbole-mqsa --dataset=amazon-beauty --query_windows=[1,4] --alpha=learned",
     'recbole-mqsa --config_files="mine.yaml tuned.yaml" --seed 2021',
+    "recbole-mqsa benchmark --datasets=amazon-beauty --models=Pop,SASRec,MQSATED --seeds=1,2,3",
+    "recbole-mqsa sweep --param=alpha --values=0,0.25,0.5,0.75,1 --epochs=40",
 )
 SHORT = {"hit": "HR", "ndcg": "NDCG"}
 
 
 @dataclass
 class Arguments:
-    """A command line taken apart: the subcommand, this program's own options as text, settings as values."""
+    """A command line taken apart: the subcommand, its options as text, its flags, settings as values."""
 
     command: str
     options: dict[str, str] = field(default_factory=dict)
@@ -58,13 +56,15 @@ def parse(words: list[str]) -> Arguments:
     if arguments.command not in COMMANDS:
         nearest = difflib.get_close_matches(arguments.command, COMMANDS, n=1) or list(COMMANDS)
         raise UserError(f"unknown command '{arguments.command}'; did you mean '{nearest[0]}'?")
+    options = COMMANDS[arguments.command].options
+    flags = {*COMMANDS[arguments.command].flags, *FLAGS}
     given: dict[str, str] = {}
     while rest:
         word = rest.pop(0)
         key, equals, text = ("help", "", "") if word == "-h" else word[2:].partition("=")
         if word != "-h" and not (word.startswith("--") and key):
             raise UserError(f"stray word '{word}'; settings look like --tau=0.1")
-        if not equals and key in FLAGS:
+        if not equals and key in flags:
             text = "True"
         elif not equals:
             if not rest or rest[0].startswith("--"):
@@ -72,10 +72,10 @@ def parse(words: list[str]) -> Arguments:
             text = rest.pop(0)
         if given.setdefault(key, text) != text:
             raise UserError(f"--{key} is given twice, as {given[key]} and as {text}; keep one")
-        if key not in OPTIONS:
-            arguments.settings[key] = literal(text)
-        elif key not in FLAGS:
+        if key in options:
             arguments.options[key] = text
+        elif key not in flags:
+            arguments.settings[key] = literal(text)
         elif literal(text) is True:
             arguments.flags.add(key)
         elif literal(text) is not False:
@@ -83,29 +83,81 @@ def parse(words: list[str]) -> Arguments:
     return arguments
 
 
-def train(arguments: Arguments) -> None:
+def train(options: dict[str, str], flags: set[str], settings: dict[str, Any]) -> int:
     """Train a model, choose its epoch on validation, test it."""
     from .config import Config
     from .pipeline import run
 
-    options = arguments.options
+    if "resume" in flags and "output_dir" not in options:
+        raise UserError("--resume goes on with a run: name its folder with --output_dir")
     config = Config(
         options.get("model"),
         options.get("dataset"),
         options.get("config_files", "").replace(",", " ").split(),
-        command_line=arguments.settings,
-        allow_unknown="allow_unknown" in arguments.flags,
+        command_line=settings,
+        allow_unknown="allow_unknown" in flags,
         defaults={"model": MODEL, "dataset": DATASET},
     )
-    if "resume" in arguments.flags and "output_dir" not in options:
-        raise UserError("--resume goes on with a run: name its folder with --output_dir")
-    finished = run(config, options.get("output_dir"), resume="resume" in arguments.flags)
+    finished = run(config, options.get("output_dir"), resume="resume" in flags)
     print(table(finished.result))
     print(f"everything is in {finished.folder}")
+    return 0
 
 
-COMMANDS: dict[str, Callable[[Arguments], None]] = {"train": train}
-"""Each subcommand; the first line of its docstring is its help."""
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: the first line of its function's docstring is its help.
+
+    Args:
+        run: takes the options, flags and settings given, and returns the exit code.
+        options, flags: what it knows besides settings, with their help.
+    """
+
+    run: Callable[[dict[str, str], set[str], dict[str, Any]], int]
+    options: Mapping[str, str]
+    flags: Mapping[str, str] = field(default_factory=dict)
+
+
+_MODEL = {"model": f"The model; {MODEL} where no config file names another."}
+COMMANDS = {
+    "train": Command(
+        train,
+        {
+            **_MODEL,
+            "dataset": f"The data set; {DATASET} where no config file names another.",
+            "config_files": "Yaml files of settings, apart by spaces or commas; a later one overrides.",
+            "output_dir": "Where the run is written; by default a new folder under runs.",
+        },
+        {"resume": "Go on with the run in --output_dir, if it was interrupted there."},
+    ),
+    "benchmark": Command(
+        many.benchmark,
+        {
+            "models": "Rows, apart by commas: models, or SASRec-whole; by default those of the paper.",
+            **many.OPTIONS,
+        },
+        many.FLAGS,
+    ),
+    "sweep": Command(
+        many.sweep,
+        {
+            "param": "The setting that is varied.",
+            "values": "Its values, apart by commas, as in 0,0.5,1 or [1,3],[1,4].",
+            **_MODEL,
+            **many.OPTIONS,
+        },
+        many.FLAGS,
+    ),
+    "ablation": Command(many.ablation, many.OPTIONS, many.FLAGS),
+    "report": Command(many.report, {"output_dir": "The benchmark's folder."}),
+    "inspect": Command(
+        many.inspect,
+        {
+            "runs": "Folders of trained runs, apart by commas.",
+            "output_dir": "Where the figures are written as well; nowhere by default.",
+        },
+    ),
+}
 
 
 def table(result: Mapping[str, Any]) -> str:
@@ -142,9 +194,15 @@ def help_text(model: str, dataset: str, width: int) -> str:
 
     parts = [
         "usage: recbole-mqsa [COMMAND] [--OPTION ...] [--SETTING=VALUE ...]",
-        section("commands", {name: (run.__doc__ or "").splitlines()[0] for name, run in COMMANDS.items()}),
+        section("commands", {name: (of.run.__doc__ or "").splitlines()[0] for name, of in COMMANDS.items()}),
         "examples:\n" + "\n".join(f"  {example}" for example in EXAMPLES),
-        section("options", {f"--{name}": text for name, text in OPTIONS.items()}),
+        *(
+            section(
+                f"options of {name}", {f"--{key}": text for key, text in {**of.options, **of.flags}.items()}
+            )
+            for name, of in COMMANDS.items()
+        ),
+        section("options of all", {f"--{key}": text for key, text in FLAGS.items()}),
         f"settings of {model} on {dataset} (default):",
     ]
     rows = describe_settings(model, dataset)
@@ -169,8 +227,8 @@ def _entry(name: str, text: str, width: int, indent: int = 34) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run a command line (that of the process by default) and return its exit code.
 
-    0 is success, 2 a mistake in data, settings or arguments (one sentence on stderr), 130 an interruption;
-    whatever else goes wrong is a bug and keeps its traceback.
+    0 is success, 1 a benchmark in which a run failed, 2 a mistake in data, settings or arguments (one
+    sentence on stderr), 130 an interruption; whatever else goes wrong is a bug and keeps its traceback.
     """
     words = sys.argv[1:] if argv is None else argv
     try:
@@ -183,7 +241,7 @@ def main(argv: list[str] | None = None) -> int:
             options, width = arguments.options, shutil.get_terminal_size().columns
             print(help_text(options.get("model", MODEL), options.get("dataset", DATASET), width))
         else:
-            COMMANDS[arguments.command](arguments)
+            return COMMANDS[arguments.command].run(arguments.options, arguments.flags, arguments.settings)
     except UserError as error:
         if "--debug" in words:
             traceback.print_exc()

@@ -21,7 +21,7 @@ from .plain_data import literal
 from .ranges import check_settings
 
 RECBOLE = Path(recbole.__file__).resolve().parent
-OPTIONS = ("allow_unknown", "config_files", "dataset", "debug", "model", "output_dir")
+OPTIONS = ("allow_unknown", "config_files", "dataset", "debug", "model", "output_dir", "resume")
 """What the command line knows besides the settings: never a setting, but a likely misspelling of one."""
 
 

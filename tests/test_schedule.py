@@ -1,0 +1,227 @@
+"""Cells run once, apart, in parallel, and survive each other's failures and the end of the program."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_learning import write_chain
+
+from recbole_mqsa.benchmark.cells import Cell, Row, cells_of
+from recbole_mqsa.benchmark.schedule import divided_cores, estimate, in_words, rest, run_cells, train_command
+from recbole_mqsa.cli import main
+from recbole_mqsa.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+ROWS = [Row("one", "Pop", {}), Row("two", "Pop", {"topk": [5, 20]})]
+WRITE = """
+import json, os, pathlib, sys, time
+folder, seconds = pathlib.Path(sys.argv[1]), float(sys.argv[2])
+with open(folder.parents[2] / "started.txt", "a") as file:
+    file.write(f"{folder.name} {sorted(os.sched_getaffinity(0))} {os.environ['OMP_NUM_THREADS']}\\n")
+time.sleep(seconds)
+result = {"seconds": {"training": 60.0}, "settings": {"valid_metric": "NDCG@20"}, "test": {"ndcg@20": 0.5}}
+(folder / "result.json").write_text(json.dumps(result))
+"""
+
+
+def fake(seconds: float = 0.0):
+    """A command that takes so long and then leaves a result."""
+    return lambda cell, settings: [sys.executable, "-c", WRITE, str(cell.folder), str(seconds)]
+
+
+def finish(cell: Cell, seconds: float = 60.0) -> None:
+    cell.folder.mkdir(parents=True)
+    result = {"seconds": {"training": seconds - 1, "test": 1.0}, "settings": {}, "test": {}}
+    (cell.folder / "result.json").write_text(json.dumps(result))
+
+
+def test_a_finished_cell_is_never_run_again(tmp_path: Path) -> None:
+    cells = cells_of(tmp_path, ROWS, ["data"], [1, 2])
+    assert len(cells) == 4
+    finish(cells[0])
+    said: list[str] = []
+    assert run_cells(cells, {}, say=said.append, command=fake())
+    started = [line.split()[0] for line in (tmp_path / "cells" / "started.txt").read_text().splitlines()]
+    assert started == ["seed-2", "seed-1", "seed-2"]
+    assert run_cells(cells, {}, say=said.append, command=lambda *_: 1 / 0)  # type: ignore[arg-type, return-value]
+
+
+def test_a_failed_cell_says_why_while_the_others_go_on_and_is_tried_again(tmp_path: Path) -> None:
+    cells = cells_of(tmp_path, ROWS, ["data"], [1])
+    crash = "import sys; print('Traceback\\nValueError: the reason', file=sys.stderr); sys.exit(3)"
+
+    def one_fails(cell: Cell, settings: dict[str, Any]) -> list[str]:
+        return [sys.executable, "-c", crash] if cell is cells[0] else fake()(cell, settings)
+
+    said: list[str] = []
+    assert not run_cells(cells, {}, say=said.append, command=one_fails)
+    assert cells[0].failure == "ValueError: the reason" and cells[1].finished
+    assert "Traceback" in (cells[0].folder / "failed.txt").read_text()
+    assert any("FAILED" in line and "the reason" in line for line in said)
+    assert run_cells(cells, {}, say=said.append, command=fake())
+    assert cells[0].failure is None and not (cells[0].folder / "failed.txt").exists()
+
+
+def test_a_killed_cell_names_the_signal(tmp_path: Path) -> None:
+    cells = cells_of(tmp_path, ROWS[:1], ["data"], [1])
+    kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert not run_cells(cells, {}, say=lambda _: None, command=lambda *_: [sys.executable, "-c", kill])
+    assert "signal 9 (SIGKILL)" in (cells[0].failure or "")
+
+
+def test_jobs_run_at_once_each_on_its_own_cores(tmp_path: Path) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs two cores")
+    before = os.sched_getaffinity(0)
+    cells = cells_of(tmp_path, ROWS, ["data"], [1])
+    said: list[str] = []
+    assert run_cells(cells, {}, jobs=2, say=said.append, command=fake(1.0))
+    assert ["running" in line for line in said[:2]] == [True, True]
+    lines = (tmp_path / "cells" / "started.txt").read_text().splitlines()
+    cores = [set(json.loads(line.partition(" ")[2].rpartition(" ")[0])) for line in lines]
+    assert not cores[0] & cores[1] and cores[0] | cores[1] == before
+    assert [int(line.split()[-1]) for line in lines] == [len(one) for one in cores]
+    assert os.sched_getaffinity(0) == before
+
+
+def test_cores_are_divided() -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    assert divided_cores(1) == [cores]
+    assert sorted(core for part in divided_cores(len(cores)) for core in part) == cores
+    assert len(divided_cores(2 * len(cores))) == 2 * len(cores)
+
+
+def test_time_is_estimated_from_what_is_finished(tmp_path: Path) -> None:
+    cells = cells_of(tmp_path, ROWS, ["data", "more"], [1, 2])
+    named = {(cell.dataset, cell.row.name, cell.seed): cell for cell in cells}
+    assert all(estimate(cell, cells) is None for cell in cells)
+    assert rest(cells, cells, 1) == "8 left, time unknown"
+    finish(named["data", "one", 1], 100)
+    assert estimate(named["data", "one", 2], cells) == 100  # the same row and data
+    assert estimate(named["more", "one", 1], cells) == 100  # the same row elsewhere
+    assert estimate(named["data", "two", 1], cells) is None
+    finish(named["more", "one", 1], 300)
+    assert estimate(named["data", "one", 2], cells) == 100
+    assert estimate(named["more", "one", 2], cells) == 300
+    ahead = [cell for cell in cells if not cell.finished]
+    assert rest(ahead, cells, 2) == "6 left, about 3 min and 4 of unknown time"  # (100 + 300) / 2 jobs
+    assert rest([], cells, 1) == "nothing left"
+    assert [in_words(90), in_words(600), in_words(7200)] == ["90 s", "10 min", "2.0 h"]
+
+
+def test_the_command_trains_the_row(tmp_path: Path) -> None:
+    (cell,) = cells_of(tmp_path, ROWS[1:], ["data"], [7])
+    words = train_command(cell, {"epochs": 3, "topk": [10], "name": "x"})
+    assert "--topk=[5, 20]" in words and "--topk=[10]" not in words  # the row's own comes first
+    assert {"--model=Pop", "--dataset=data", "--seed=7", "--epochs=3", "--name='x'", "--resume"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("rows", "datasets", "seeds", "says"),
+    [
+        ([Row("a/b", "Pop", {})], ["data"], [1], "row 'a/b'"),
+        ([Row("..", "Pop", {})], ["data"], [1], r"row '\.\.'"),
+        (ROWS, ["data", "data"], [1], "data set 'data' is there twice"),
+        (ROWS, ["data"], [1, 1], "seed '1' is there twice"),
+        ([], ["data"], [1], "at least one row"),
+    ],
+)
+def test_cells_need_folders_of_their_own(
+    tmp_path: Path, rows: Any, datasets: Any, seeds: Any, says: str
+) -> None:
+    with pytest.raises(UserError, match=says):
+        cells_of(tmp_path, rows, datasets, seeds)
+
+
+# The command line, with real runs.
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> list[str]:
+    write_chain(tmp_path, certainty=0.8)
+    return ["--datasets=chain", f"--data_path={tmp_path}", f"--output_dir={tmp_path / 'out'}"]
+
+
+def test_a_benchmark_from_the_command_line(tmp_path: Path, chain: list[str], capfd: Any) -> None:
+    words = ["benchmark", "--models=Pop,ItemTransition,NoSuch", "--seeds=1,2", *chain]
+    assert main(words) == 2  # before anything runs
+    assert "unknown model 'NoSuch'" in capfd.readouterr().err and not (tmp_path / "out").exists()
+
+    words[1] = "--models=Pop,EASE"
+    assert main([*words, "--dry_run"]) == 0
+    assert "4 left, time unknown" in capfd.readouterr().out and not (tmp_path / "out").exists()
+    assert main(words) == 1
+    text = capfd.readouterr().out
+    assert text.count("done in") == 2 and text.count("FAILED") == 2 and "run_recbole" in text
+    assert (tmp_path / "out" / "report.md").exists()
+
+    words[1] = "--models=Pop,ItemTransition"
+    assert main(words) == 0
+    text = capfd.readouterr().out
+    assert text.count("running") == 2 and "Pop" not in text  # the finished ones stay
+    assert main([*words, "--topk=[5,20,50]"]) == 2
+    assert "finished with other settings (topk)" in capfd.readouterr().err
+
+
+def test_a_sweep_has_a_row_for_each_value(tmp_path: Path, chain: list[str]) -> None:
+    words = [
+        "sweep",
+        "--param=query_windows",
+        "--values=[1],[1,2]",
+        "--epochs=1",
+        "--hidden_size=16",
+        "--inner_size=16",
+    ]
+    assert main([*words, *chain]) == 0
+    plan = json.loads((tmp_path / "out" / "benchmark.json").read_text())
+    assert plan["study"] == {"kind": "sweep", "param": "query_windows", "values": [[1], [1, 2]]}
+    cell = tmp_path / "out" / "cells" / "chain" / "query_windows=[1,2]" / "seed-2020"
+    assert json.loads((cell / "result.json").read_text())["settings"]["query_windows"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["sweep", "--values=1"], "name it and its values"),
+        (["sweep", "--param=tau", "--values="], "names no value"),
+        (["sweep", "--param=tau", "--values=0.1,0"], "row 'tau=0' on chain: tau is 0"),
+        (["sweep", "--param=tau", "--values=0.1", "--tau=0.2"], "leave it out"),
+        (["benchmark", "--seeds=one"], "--seeds has one"),
+        (["benchmark", "--jobs=0"], "--jobs has 0"),
+        (["benchmark", "--models=Pop,Pop"], "row 'Pop' is there twice"),
+        (["ablation", "--time_spam=2"], "did you mean 'time_span'?"),
+        (["report"], "the benchmark's folder"),
+        (["inspect"], "folders of trained runs"),
+        (["inspect", "--runs=nowhere"], "holds no finished run"),
+    ],
+)
+def test_a_mistaken_benchmark_is_refused(chain: list[str], capsys: Any, words: list[str], says: str) -> None:
+    more = chain if words[0] in ("sweep", "benchmark", "ablation") else []
+    assert main([*words, *more]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_an_interrupted_benchmark_goes_on(tmp_path: Path, chain: list[str]) -> None:
+    command = [sys.executable, "-m", "recbole_mqsa", "benchmark", "--models=MQSATED", *chain]
+    command += ["--epochs=100000", "--stopping_step=100000", "--hidden_size=16", "--inner_size=16"]
+    process = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    cell = tmp_path / "out" / "cells" / "chain" / "MQSATED" / "seed-2020"
+    deadline = time.monotonic() + 120
+    while not (cell / "checkpoint.pth").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert (cell / "epochs.csv").exists() and not (cell / "result.json").exists()
+    with pytest.raises(subprocess.CalledProcessError):  # its run ended with it
+        subprocess.run(["pgrep", "-f", str(cell)], check=True, stdout=subprocess.DEVNULL)
+    assert not (cell / "failed.txt").exists()
+    assert main(["benchmark", "--models=MQSATED", *chain, "--dry_run", "--epochs=7"]) == 0

@@ -11,6 +11,7 @@ from typing import Any, Callable
 import pandas as pd
 
 from ..errors import UserError
+from .plain_file import look
 
 
 def inter_file(folder: str, name: str) -> Path:
@@ -25,8 +26,11 @@ def _header(path: Path, config: Any) -> list[list[str]]:
         ]
 
 
-def check_files(config: Any, folder: str, name: str) -> None:
+def check_files(config: Any, folder: str, name: str) -> bool:
     """Refuses a missing file and a header without user, item and time, before RecBole reads it.
+
+    Returns:
+        whether the file is plain (see ``plain_file``).
 
     Raises:
         UserError: naming file and column.
@@ -65,20 +69,15 @@ def check_files(config: Any, folder: str, name: str) -> None:
             raise UserError(
                 f"load_col does not read column '{column}' of {path}; add it to load_col['inter']"
             )
-    _check_lines(path, config, len(columns))
-
-
-def _check_lines(path: Path, config: Any, n_columns: int) -> None:
-    """RecBole takes the first column for row names, or drops the last, where a line has too many."""
-    number, separators = 0, n_columns - 1
-    with open(path, encoding=config["encoding"]) as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.count(config["field_separator"]) > separators:
-                raise UserError(
-                    f"{path}, line {number}: more than the {n_columns} columns of the header; drop the rest"
-                )
-    if number < 2:
+    lines = look(path, config["field_separator"], len(columns), config["encoding"])
+    if lines.first_overfull is not None:  # RecBole takes the first column for row names, or drops the last
+        raise UserError(
+            f"{path}, line {lines.first_overfull}: more than the {len(columns)} columns of the header; "
+            "drop the rest"
+        )
+    if lines.count < 2:
         raise UserError(f"{path} holds a header but no action; add some")
+    return lines.plain
 
 
 @contextmanager

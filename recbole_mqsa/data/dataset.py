@@ -1,8 +1,8 @@
 """RecBole's data set for sequential models, kept as flat arrays.
 
-Loading, filtering, id mapping and splitting are RecBole's own. The samples are those of its
-``SequentialDataset``, row for row, but a row holds only an index into the flat arrays: its input is
-read when a batch asks for it.
+Loading, filtering, id mapping and splitting are RecBole's own, or equal to them (``fast_dataset``). The
+samples are those of its ``SequentialDataset``, row for row, but a row holds only an index into the flat
+arrays: its input is read when a batch asks for it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction, cat_interactions
 from recbole.utils import FeatureSource, FeatureType, ModelType
 from scipy import sparse
@@ -19,13 +18,14 @@ from scipy import sparse
 from ..errors import UserError
 from ..ranges import check_settings
 from .checks import check_actions, check_files, check_loaded
+from .fast_dataset import FastDataset
 from .sequences import LONG_SEQUENCES, Sequences, flatten_spans, last_window
 from .transitions import count_transitions
 
 ROW_FIELD = "sequence_row"
 
 
-class SequenceDataset(Dataset):
+class SequenceDataset(FastDataset):
     """Drop-in for RecBole's ``SequentialDataset``, in 16 bytes an action, and for its ``Dataset``.
 
     General models get the same users, items and targets; they train on every training action, and
@@ -56,7 +56,7 @@ class SequenceDataset(Dataset):
 
     def _load_inter_feat(self, token: str, dataset_path: str) -> None:
         with check_loaded(self.config, dataset_path, token):
-            check_files(self.config, dataset_path, token)
+            self.plain_file = check_files(self.config, dataset_path, token)
             super()._load_inter_feat(token, dataset_path)
         check_actions(self.config, dataset_path, token, self.inter_feat)
 

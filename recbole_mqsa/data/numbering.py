@@ -1,0 +1,82 @@
+"""Filtering users and items by their numbers of actions, and numbering tokens, on integer codes.
+
+RecBole does both on strings, in Python loops; a categorical column holds a code an action instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Callable, Optional
+
+import numpy as np
+import pandas as pd
+
+Within = Optional[Callable[[np.ndarray], np.ndarray]]
+"""Which counts [n] are allowed; None where all are."""
+
+
+def core(users: np.ndarray, items: np.ndarray, user_within: Within, item_within: Within) -> np.ndarray:
+    """Which actions are left when users and items outside their interval go until nobody is.
+
+    As in RecBole, users and items of one round are judged by the same counts, which matters for an
+    interval with an upper end.
+
+    Args:
+        users, items: [N] codes from 0.
+
+    Returns:
+        [N] True where an action stays.
+    """
+    kept = np.arange(len(users))
+    while True:
+        stay = np.ones(len(kept), dtype=bool)
+        for codes, within in ((users, user_within), (items, item_within)):
+            if within is not None:
+                left = codes[kept]
+                stay &= within(np.bincount(left))[left]
+        if stay.all():
+            break
+        kept = kept[stay]
+    mask = np.zeros(len(users), dtype=bool)
+    mask[kept] = True
+    return mask
+
+
+def number(tokens: pd.Categorical) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers tokens from 1 in the order of their first appearance; a missing one is 0, the padding.
+
+    Returns:
+        ids [N] and the token of each id [tokens + 1], '[PAD]' first.
+    """
+    codes, appeared = pd.factorize(tokens.codes)
+    missing = np.flatnonzero(appeared < 0)  # a code of its own here, and no token
+    if len(missing):
+        codes = np.where(codes == missing[0], -1, codes - (codes > missing[0]))
+        appeared = np.delete(appeared, missing)
+    return codes.astype(np.int64, copy=False) + 1, np.array(["[PAD]", *tokens.categories[appeared]])
+
+
+class TokenIds(Mapping[str, int]):
+    """The id of each token, as in RecBole's dictionary, which is only made when somebody asks.
+
+    Args:
+        tokens: [n] the token of each id.
+    """
+
+    def __init__(self, tokens: np.ndarray) -> None:
+        self._tokens = tokens
+        self._ids: dict[str, int] | None = None
+
+    def _filled(self) -> dict[str, int]:
+        if self._ids is None:
+            self._ids = {token: number for number, token in enumerate(self._tokens.tolist())}
+        return self._ids
+
+    def __getitem__(self, token: str) -> int:
+        return self._filled()[token]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._filled())
+
+    def __len__(self) -> int:
+        return len(self._filled())

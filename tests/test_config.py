@@ -323,9 +323,10 @@ def test_recboles_plain_config_is_checked_too(monkeypatch):
 
 
 def test_other_models_are_held_to_the_common_rules_only():
-    general = {"n_layers": 0, "n_heads": 3, "alpha": 7}
+    general = {"n_layers": 0, "tau": 0}
     assert Config("LightGCN", "ml-100k", config_dict=general)["n_layers"] == 0
     assert complaint("LightGCN", config_dict={"learning_rate": 0}).startswith("learning_rate is 0")
+    assert complaint("LightGCN", config_dict={**general, "transition": "ted"}).startswith("tau is 0")
 
 
 # Columns.
@@ -357,4 +358,4 @@ def test_the_settings_are_described_from_the_yaml_files():
     assert rows["repeatable"][1] is True  # from sequential.yaml, which describes nothing
     assert rows["learner"] == ("Training Settings", "adam", "The name of used optimizer.")
     assert all(text for _, _, text in rows.values())
-    assert "tau" not in [key for _, key, *_ in describe_settings("SASRec", "ml-100k")]
+    assert "alpha" not in [key for _, key, *_ in describe_settings("SASRec", "ml-100k")]

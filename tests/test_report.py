@@ -45,7 +45,7 @@ def write_made_up(folder: Path, seeds: tuple[int, ...] = (1, 2, 3)) -> None:
                     for e in range(1 if row == "Pop" else 20 + place + seed)
                 ]
                 total = 10.0 * (place + 1)
-                seconds = {"training": total, "training_and_validation": total * 1.2, "test": 1.0}
+                seconds = {"training": total, "validation": total * 0.2, "test": 1.0}
                 write_cell(
                     folder, dataset, row, seed, test, history=history, slices=slices, seconds=seconds,
                     peak_memory_bytes={"process": 10**8 * (place + 1)},

@@ -230,7 +230,7 @@ def test_curves_end_where_the_first_seed_stops(tmp_path: Path) -> None:
 def test_costs(tmp_path: Path) -> None:
     write_plan(tmp_path, ["A", "B"], ["d"], [1, 2])
     for seed, total in ((1, 100.0), (2, 140.0)):
-        seconds = {"training": total / 2, "training_and_validation": total, "test": 1.0}
+        seconds = {"training": total / 2, "validation": total / 2, "test": 1.0}
         history = epochs(0.1, None, 0.3, 0.2)
         changes = {"seconds": seconds, "best_epoch": 2, "flops": None, "parameters": 10}
         write_cell(tmp_path, "d", "A", seed, {"ndcg@20": 0.1}, history=history, **changes)

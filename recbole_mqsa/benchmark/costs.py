@@ -46,7 +46,7 @@ MEASURES: dict[str, Callable[[dict[str, Any]], float | None]] = {
     "parameters": lambda result: result.get("parameters"),
     "flops": lambda result: result.get("flops"),
     "epoch_seconds": _per_epoch,
-    "total_seconds": lambda result: result["seconds"]["training_and_validation"],
+    "total_seconds": lambda result: result["seconds"]["training"] + result["seconds"]["validation"],
     "epochs": lambda result: result["epochs_run"],
     "best_epoch": lambda result: result["best_epoch"],
     "process_bytes": lambda result: result["peak_memory_bytes"].get("process"),

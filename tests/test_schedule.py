@@ -92,6 +92,16 @@ def test_jobs_run_at_once_each_on_its_own_cores(tmp_path: Path) -> None:
     assert os.sched_getaffinity(0) == before
 
 
+def test_what_runs_is_watched(tmp_path: Path) -> None:
+    cells = cells_of(tmp_path, ROWS[:1], ["data"], [1, 2])
+    finish(cells[0], 30)
+    cells[1].folder.mkdir(parents=True)
+    (cells[1].folder / "epochs.csv").write_text("epoch\n0\n1\n")
+    watched: list[str] = []
+    assert run_cells(cells, {}, say=lambda _: None, watch=watched.append, command=fake(2.5))
+    assert watched[0].startswith("one: 2 epochs, ") and watched[0].endswith("; 1 left, about 30 s")
+
+
 def test_cores_are_divided() -> None:
     cores = sorted(os.sched_getaffinity(0))
     assert divided_cores(1) == [cores]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -106,11 +108,25 @@ def _run(
         return 0
     write_plan(folder, rows, datasets, seeds, study)
     try:
-        whole = schedule.run_cells(cells, settings, jobs)
+        whole = schedule.run_cells(cells, settings, jobs, _say, _watch if sys.stdout.isatty() else None)
     finally:
         write_report(folder)
         print(f"the report is {folder / 'report.html'}")
     return 0 if whole else 1
+
+
+def _say(line: str) -> None:
+    """Prints a line that stays, over the one that ``_watch`` left."""
+    print(f"{_CLEAR}{line}" if sys.stdout.isatty() else line, flush=True)
+
+
+def _watch(line: str) -> None:
+    """Shows a line on the terminal until the next."""
+    width = shutil.get_terminal_size().columns - 1
+    print(f"{_CLEAR}{line[:width]}", end="", flush=True)
+
+
+_CLEAR = "\r\x1b[K"
 
 
 def _whole(option: str, word: str, least: int = 0) -> int:

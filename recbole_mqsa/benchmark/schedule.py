@@ -71,6 +71,7 @@ def run_cells(
     settings: dict[str, Any],
     jobs: int = 1,
     say: Callable[[str], None] = print,
+    watch: Callable[[str], None] | None = None,
     command: Callable[[Cell, dict[str, Any]], list[str]] | None = None,
 ) -> bool:
     """Runs what is not finished yet and returns whether all cells are now.
@@ -80,12 +81,14 @@ def run_cells(
         settings: those of every cell, besides its row's.
         jobs: how many run at once, the cores divided among them.
         say: gets one line when a cell begins and one when it ends.
+        watch: gets, every second, one line on all that is running.
         command: the command line of a cell; that of this package by default.
     """
     waiting = [cell for cell in cells if not cell.finished]
     numbers = {id(cell): number for number, cell in enumerate(cells, start=1)}
     shares = divided_cores(jobs)
     running: list[_Running] = []
+    watched = time.monotonic()
 
     def line(cell: Cell, text: str) -> None:
         place = f"[{numbers[id(cell)]:>{len(str(len(cells)))}}/{len(cells)}]"
@@ -99,6 +102,10 @@ def run_cells(
                 line(cell, "running" + (f", about {in_words(guess)}" if guess is not None else ""))
                 running.append(_start(cell, (command or train_command)(cell, settings), shares.pop()))
             time.sleep(POLL_SECONDS)
+            if watch is not None and time.monotonic() - watched >= 1:
+                ahead = [*waiting, *(one.cell for one in running)]
+                watch(f"{'; '.join(map(_progress, running))}; {rest(ahead, cells, jobs)}")
+                watched = time.monotonic()
             for one in [one for one in running if one.process.poll() is not None]:
                 running.remove(one)
                 shares.append(one.cores)
@@ -162,6 +169,13 @@ def _pin(cores: Iterable[int]) -> Iterable[int]:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     return before
+
+
+def _progress(one: _Running) -> str:
+    """A running cell's row, its epochs so far and how long it has run."""
+    file = one.cell.folder / "epochs.csv"
+    epochs = max(0, len(file.read_text(encoding="utf-8").splitlines()) - 1) if file.exists() else 0
+    return f"{one.cell.row.name}: {epochs} epochs, {in_words(time.monotonic() - one.start)}"
 
 
 def _stop(one: _Running) -> None:

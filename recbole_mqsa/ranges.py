@@ -208,7 +208,8 @@ def _is_ours(config: Any) -> bool:
 
 def _is_served(config: Any) -> bool:
     """Whether this package's data path serves the model: its own always, RecBole's under its Config."""
-    return _is_ours(config) or getattr(config, "one_protocol", False)
+    plain = config["MODEL_TYPE"] in (ModelType.GENERAL, ModelType.SEQUENTIAL)  # users, items and their order
+    return _is_ours(config) or (plain and getattr(config, "one_protocol", False))
 
 
 def normalise(config: Any) -> None:

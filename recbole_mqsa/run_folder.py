@@ -22,6 +22,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -129,10 +130,11 @@ def peak_memory_bytes() -> dict[str, int]:
 
 
 def environment() -> dict[str, Any]:
-    """Command, commit (of a checkout), versions and hardware, for the record."""
+    """Date, command, commit (of a checkout), versions and hardware, for the record."""
     packages = ("recbole", "torch", "numpy", "scipy", "pandas")
     versions = {"recbole_mqsa": __version__, "python": platform.python_version()}
     return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
         "commit": _commit(),
         "versions": {**versions, **{package: version(package) for package in packages}},

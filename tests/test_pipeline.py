@@ -133,7 +133,7 @@ def test_what_recbole_says_of_settings_is_a_sentence(home: Path) -> None:
         trained(home, "mine", model="Pop", alias_of_item_id=["timestamp"], alias_of_user_id=["timestamp"])
 
 
-@pytest.mark.parametrize("model", ["GRU4RecKG", "FM", "DIN", "EASE"])
+@pytest.mark.parametrize("model", ["GRU4RecKG", "FM", "DIEN", "EASE"])
 def test_models_that_need_other_data_are_sent_to_recboles_entry(home: Path, model: str) -> None:
     config = Config(model, "chain", config_dict={"data_path": str(home)})
     with pytest.raises(UserError, match="run_recbole"):

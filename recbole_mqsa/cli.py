@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .benchmark import command as many
+from .benchmark.formats import metric_label, metric_order
 from .errors import UserError
 
 MODEL, DATASET = "MQSATED", "ml-100k"
@@ -30,7 +31,6 @@ EXAMPLES = (
     "recbole-mqsa benchmark --datasets=amazon-beauty --models=Pop,SASRec,MQSATED --seeds=1,2,3",
     "recbole-mqsa sweep --param=alpha --values=0,0.25,0.5,0.75,1 --epochs=40",
 )
-SHORT = {"hit": "HR", "ndcg": "NDCG"}
 
 
 @dataclass
@@ -164,18 +164,10 @@ def table(result: Mapping[str, Any]) -> str:
     """The metrics of a run as text: HR and NDCG first, a row each, validation beside test, then the best epoch."""
     valid, test = result.get("valid") or {}, result.get("test") or {}
 
-    def rank(key: str) -> tuple[int, str, int]:
-        metric, _, cut_off = key.partition("@")
-        known = list(SHORT)
-        return known.index(metric) if metric in known else len(known), metric, int(cut_off or 0)
-
     rows = [f"{'':12}{'validation':>12}{'test':>12}"]
-    for key in sorted({**valid, **test}, key=rank):
-        metric, at, cut_off = key.partition("@")
+    for key in sorted({**valid, **test}, key=metric_order):
         cells = (f"{side[key]:.4f}" if key in side else "-" for side in (valid, test))
-        rows.append(
-            f"{SHORT.get(metric, metric) + at + cut_off:<12}" + "".join(f"{cell:>12}" for cell in cells)
-        )
+        rows.append(f"{metric_label(key):<12}" + "".join(f"{cell:>12}" for cell in cells))
     if result.get("best_epoch") is not None:
         rows.append(f"best epoch {result['best_epoch']}")
     return "\n".join(rows)

@@ -121,7 +121,7 @@ def test_the_table_has_a_row_for_each_metric(runs, capsys):
         ["HR@20", "0.4124", "0.4000"],
         ["NDCG@5", "0.1000", "0.0900"],
         ["NDCG@20", "0.3000", "0.2800"],
-        ["mrr@10", "0.0500", "-"],
+        ["MRR@10", "0.0500", "-"],
         ["best", "epoch", "7"],
         ["everything", "is", "in", str(Path("runs") / "mine")],
     ]

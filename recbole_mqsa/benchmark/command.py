@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import UserError
 from .cells import Row, cells_of
+from .formats import duration
 
 OPTIONS = {
     "datasets": "Data sets, apart by commas.",
@@ -100,7 +101,7 @@ def _run(
     if "dry_run" in flags:
         for cell in cells:
             guess = schedule.estimate(cell, cells)
-            about = f"about {schedule.in_words(guess)}" if guess is not None else "time unknown"
+            about = f"about {duration(guess)}" if guess is not None else "time unknown"
             print(
                 f"{cell.dataset}  {cell.row.name}  seed {cell.seed}  {'finished' if cell.finished else about}"
             )

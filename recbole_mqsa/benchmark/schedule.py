@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from ..properties import PACKAGE
 from .cells import FAILED, Cell
+from .formats import duration
 
 ERRORS = "errors.txt"
 POLL_SECONDS, STOP_SECONDS = 0.2, 20.0
@@ -56,14 +57,7 @@ def rest(ahead: Sequence[Cell], cells: Sequence[Cell], jobs: int) -> str:
         return f"{len(guesses)} left, time unknown"
     unknown = len(guesses) - len(known)
     more = f" and {unknown} of unknown time" if unknown else ""
-    return f"{len(guesses)} left, about {in_words(sum(known) / jobs)}{more}"
-
-
-def in_words(seconds: float) -> str:
-    """90 as "90 s", 600 as "10 min", 7200 as "2.0 h"."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    return f"{len(guesses)} left, about {duration(sum(known) / jobs)}{more}"
 
 
 def run_cells(
@@ -99,7 +93,7 @@ def run_cells(
             while waiting and shares:
                 cell = waiting.pop(0)
                 guess = estimate(cell, cells)
-                line(cell, "running" + (f", about {in_words(guess)}" if guess is not None else ""))
+                line(cell, "running" + (f", about {duration(guess)}" if guess is not None else ""))
                 running.append(_start(cell, (command or train_command)(cell, settings), shares.pop()))
             time.sleep(POLL_SECONDS)
             if watch is not None and time.monotonic() - watched >= 1:
@@ -110,7 +104,7 @@ def run_cells(
                 running.remove(one)
                 shares.append(one.cores)
                 failure = _end(one)
-                took = in_words(time.monotonic() - one.start)
+                took = duration(time.monotonic() - one.start)
                 ended = (
                     f"FAILED after {took}: {failure}" if failure else f"done in {took}, {_score(one.cell)}"
                 )
@@ -175,7 +169,7 @@ def _progress(one: _Running) -> str:
     """A running cell's row, its epochs so far and how long it has run."""
     file = one.cell.folder / "epochs.csv"
     epochs = max(0, len(file.read_text(encoding="utf-8").splitlines()) - 1) if file.exists() else 0
-    return f"{one.cell.row.name}: {epochs} epochs, {in_words(time.monotonic() - one.start)}"
+    return f"{one.cell.row.name}: {epochs} epochs, {duration(time.monotonic() - one.start)}"
 
 
 def _stop(one: _Running) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 import itertools
 import shutil
+import signal
 import sys
 import textwrap
+import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -224,16 +227,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else argv
     try:
-        arguments = parse(words)
-        if "version" in arguments.flags:
-            from . import __version__
-
-            print(f"recbole-mqsa {__version__}")
-        elif "help" in arguments.flags:
-            options, width = arguments.options, shutil.get_terminal_size().columns
-            print(help_text(options.get("model", MODEL), options.get("dataset", DATASET), width))
-        else:
-            return COMMANDS[arguments.command].run(arguments.options, arguments.flags, arguments.settings)
+        with _terminated_as_interrupted():
+            return _command(words)
     except UserError as error:
         if "--debug" in words:
             traceback.print_exc()
@@ -242,4 +237,34 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("recbole-mqsa: interrupted", file=sys.stderr)
         return 130
-    return 0
+
+
+def _command(words: list[str]) -> int:
+    arguments = parse(words)
+    if "version" in arguments.flags:
+        from . import __version__
+
+        print(f"recbole-mqsa {__version__}")
+        return 0
+    if "help" in arguments.flags:
+        options, width = arguments.options, shutil.get_terminal_size().columns
+        print(help_text(options.get("model", MODEL), options.get("dataset", DATASET), width))
+        return 0
+    return COMMANDS[arguments.command].run(arguments.options, arguments.flags, arguments.settings)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Within, SIGTERM ends the program as Ctrl-C does, so that a run keeps what it has learnt."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # no other may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

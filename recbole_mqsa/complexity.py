@@ -24,7 +24,10 @@ def scoring_flops(model: Any, eval_data: Any) -> int | None:
     interaction = eval_data.collate_fn([0])[0].to(model.device)
     model.eval()
     counter = FlopCounterMode(display=False)
+    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
+        for parameter in learnt:  # the counter watches for gradients even where none are computed
+            parameter.requires_grad_(False)
         model.full_sort_predict(interaction)  # fills what a model keeps for all users
         # oneDNN's recurrent layers are one operation that nobody counts; torch's own are products.
         with warnings.catch_warnings():
@@ -33,4 +36,7 @@ def scoring_flops(model: Any, eval_data: Any) -> int | None:
                 model.full_sort_predict(interaction)
     except NotImplementedError:
         return None
+    finally:
+        for parameter in learnt:
+            parameter.requires_grad_(True)
     return counter.get_total_flops()

@@ -218,16 +218,23 @@ def test_a_mistaken_benchmark_is_refused(chain: list[str], capsys: Any, words: l
     assert says in capsys.readouterr().err
 
 
-def test_an_interrupted_benchmark_goes_on(tmp_path: Path, chain: list[str]) -> None:
+def heed_interrupts() -> None:
+    """What a shell starts in the background ignores them, and so does what that starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_benchmark_goes_on(tmp_path: Path, chain: list[str], how: signal.Signals) -> None:
     command = [sys.executable, "-m", "recbole_mqsa", "benchmark", "--models=MQSATED", *chain]
     command += ["--epochs=100000", "--stopping_step=100000", "--hidden_size=16", "--inner_size=16"]
-    process = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, preexec_fn=heed_interrupts)
     cell = tmp_path / "out" / "cells" / "chain" / "MQSATED" / "seed-2020"
     deadline = time.monotonic() + 120
     while not (cell / "checkpoint.pth").exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     assert process.wait(60) == 130
     assert (cell / "epochs.csv").exists() and not (cell / "result.json").exists()
     with pytest.raises(subprocess.CalledProcessError):  # its run ended with it

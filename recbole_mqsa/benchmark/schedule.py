@@ -173,7 +173,7 @@ def _progress(one: _Running) -> str:
 
 
 def _stop(one: _Running) -> None:
-    one.process.send_signal(signal.SIGINT)
+    one.process.terminate()
     try:
         one.process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

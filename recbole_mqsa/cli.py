@@ -88,7 +88,9 @@ def parse(words: list[str]) -> Arguments:
 
 def train(options: dict[str, str], flags: set[str], settings: dict[str, Any]) -> int:
     """Train a model, choose its epoch on validation, test it."""
+    from . import distributed
     from .config import Config
+    from .launch import spawn
     from .pipeline import run
 
     if "resume" in flags and "output_dir" not in options:
@@ -101,9 +103,13 @@ def train(options: dict[str, str], flags: set[str], settings: dict[str, Any]) ->
         allow_unknown="allow_unknown" in flags,
         defaults={"model": MODEL, "dataset": DATASET},
     )
+    if (config["nproc"] or 1) > 1 and distributed.place() is None:
+        spawn(train, config["nproc"], options, flags, settings)
+        return 0
     finished = run(config, options.get("output_dir"), resume="resume" in flags)
-    print(table(finished.result))
-    print(f"everything is in {finished.folder}")
+    if distributed.is_main():
+        print(table(finished.result))
+        print(f"everything is in {finished.folder}")
     return 0
 
 

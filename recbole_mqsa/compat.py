@@ -24,8 +24,9 @@ from scipy import sparse
 from recbole_mqsa.errors import UserError
 from recbole_mqsa.plain_data import convert, literal, pack_leaf, plain, safe_load, unpack
 
+NOWHERE = Path(os.devnull)
 tensorboard_folder: ContextVar[Path | None] = ContextVar("tensorboard_folder", default=None)
-"""Where trainers made in this context write their tensorboard events; None leaves it to RecBole."""
+"""Where trainers made in this context write their tensorboard events, or ``NOWHERE``; None leaves it to RecBole."""
 
 
 def apply() -> None:
@@ -178,6 +179,8 @@ def tensorboard_in_run() -> None:
             folder = tensorboard_folder.get()
             if folder is None:
                 return writer_for(logger)
+            if folder == NOWHERE:
+                return _StandIn("tensorboard", lambda _: lambda *_, **__: None)
             from torch.utils.tensorboard import SummaryWriter
 
             return SummaryWriter(str(folder))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 
 import recbole
 import recbole.config
+import torch
 import yaml
 from recbole.utils import ModelType
 
-from . import properties
+from . import distributed, properties
 from .errors import UserError
 from .plain_data import literal
 from .ranges import check_settings
@@ -104,6 +106,27 @@ class Config(recbole.config.Config):
         self._spare_negatives()
         check_settings(self)
         super()._set_default_parameters()
+
+    def _init_device(self) -> None:
+        """Where this process computes. RecBole joins several on GPUs only, and then wraps model and loaders in
+        ways that are not exact; ``single_spec`` True keeps all that off, as this package has its own."""
+        here, settings = distributed.place(), self.final_config_dict
+        settings.pop("local_rank", None)
+        if here and "gpu_id" not in self.external_config_dict:
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+            settings["gpu_id"] = visible or ",".join(map(str, range(torch.cuda.device_count())))
+        super()._init_device()
+        settings["world_size"] = here.world_size if here else 1
+        if here is None:
+            return
+        settings.update(nproc=here.nproc, local_rank=here.local_rank, offset=here.rank - here.local_rank)
+        if settings["device"].type == "cuda":
+            if here.nproc > (gpus := len(settings["gpu_id"].split(","))):
+                raise UserError(
+                    f"{here.nproc} processes on this machine need a GPU each, and it has {gpus} (gpu_id "
+                    f"{settings['gpu_id']}); lower nproc, name more, or leave gpu_id empty for the CPU"
+                )
+            settings["device"] = torch.device("cuda", here.local_rank)
 
     def _refuse_unknown(self) -> None:
         """Raise for the first of the user's keys that neither a yaml file nor a line of source knows."""

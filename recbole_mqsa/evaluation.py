@@ -10,6 +10,7 @@ from recbole.evaluator.collector import DataStruct
 from recbole.evaluator.register import metrics_dict
 from torch import Tensor
 
+from . import distributed
 from .errors import UserError
 
 
@@ -71,6 +72,8 @@ class RankCollector(Collector):
     comparison with the target's score tells it; sorting all items does the same more slowly and
     breaks ties by chance. Other resources that a metric may need are collected as RecBole does.
 
+    Several processes collect a part of the samples each, and all get the whole.
+
     Attributes:
         ranks: [samples] of the last evaluation, in the order of its data.
     """
@@ -80,6 +83,8 @@ class RankCollector(Collector):
         self.need_topk = self.register.need("rec.topk")
         if self.need_topk:
             setattr(self.register, "rec.topk", False)  # so that super() leaves it to us
+        needed = ("rec.items", "rec.meanrank", "rec.score", "data.label")
+        self._by_sample = [name for name in needed if self.register.need(name)]
         self._ranks: list[Tensor] = []
         self.ranks = torch.empty(0, dtype=torch.long)
 
@@ -96,8 +101,10 @@ class RankCollector(Collector):
             self._ranks.append(ranks.masked_fill(ranks >= scores_tensor.size(1), NEVER).cpu())
 
     def get_data_struct(self) -> Any:
+        for name in filter(self.data_struct.__contains__, self._by_sample):
+            self.data_struct.set(name, distributed.gather_in_order(self.data_struct.get(name)))
         if self._ranks:
-            self.ranks = torch.cat(self._ranks)
+            self.ranks = distributed.gather_in_order(torch.cat(self._ranks))
             self._ranks = []
             self.data_struct.set("rec.topk", rank_table(self.ranks, max(self.topk)))
         return super().get_data_struct()

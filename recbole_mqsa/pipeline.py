@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -12,7 +14,7 @@ from typing import Any, Callable
 from recbole.data import data_preparation
 from recbole.utils import init_seed
 
-from . import complexity, run_folder, slices
+from . import complexity, distributed, run_folder, slices
 from .data.loader import MaskedEvalLoader
 from .errors import UserError
 from .model.transition import build_model
@@ -43,6 +45,8 @@ def run(
 ) -> Run:
     """Trains ``config['model']`` on ``config['dataset']`` and tests its best epoch.
 
+    Several processes (see :mod:`.distributed`) call it alike; all get the result.
+
     Args:
         config: :class:`recbole_mqsa.config.Config`; changed only in where checkpoints go.
         output_dir: the run's folder; by default a new one below ``runs/``.
@@ -54,21 +58,20 @@ def run(
     Raises:
         UserError: bad data, a model that needs other data, or ``output_dir`` holds a run.
     """
-    finished = run_folder.read_result(Path(output_dir)) if resume and output_dir is not None else None
-    if finished is not None:
-        return Run(Path(output_dir or ""), finished)
-    claim = run_folder.claimed(config["model"], config["dataset"], output_dir, resume)
-    with claim as folder, run_folder.logging_to(folder, config["state"] or "INFO") as logger:
-        config["checkpoint_dir"] = str(folder)
+    with distributed.joined(config), _kept(config, output_dir, resume) as (folder, logger, finished):
+        if finished is not None:
+            return Run(folder, finished)
         logger.info(config)
         init_seed(config["seed"], config["reproducibility"])
         train_data, valid_data, test_data = _load(config, logger)
 
-        init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
+        init_seed(config["seed"], config["reproducibility"])
         model = build_model(config, train_data._dataset)
         logger.info(model)
         trainer = trainer_class(config["MODEL_TYPE"], config["model"])(config, model)
         trainer.saved_model_file = str(folder / run_folder.CHECKPOINT)
+        if not distributed.is_main():  # all build the same; what is drawn from here on is each one's own
+            init_seed(config["seed"] + distributed.rank(), config["reproducibility"])
         state = Resume(folder, config)
         state.load(trainer, train_data)
         trainer.before_epoch = lambda epoch: _keep(folder, state, trainer, train_data, epoch)
@@ -77,7 +80,8 @@ def run(
             _, valid = trainer.fit(train_data, valid_data, show_progress=show, callback_fn=callback)
         finally:  # what an interrupted run has learnt is worth keeping
             history = [plain(row) for row in trainer.history]
-            run_folder.write_epochs(folder, history)
+            if distributed.is_main():
+                run_folder.write_epochs(folder, history)
         start = time.perf_counter()
         test = trainer.evaluate(test_data, show_progress=show)
         test_seconds = time.perf_counter() - start
@@ -104,10 +108,36 @@ def run(
             **run_folder.environment(),
             "settings": run_folder.portable(plain(config.final_config_dict)),
         }
-        run_folder.plot_epochs(folder, history, trainer.valid_metric, trainer.best_epoch)
-        run_folder.write_result(folder, result)
-        state.finish()
+        if distributed.is_main():
+            run_folder.plot_epochs(folder, history, trainer.valid_metric, trainer.best_epoch)
+            run_folder.write_result(folder, result)
+            state.finish()
     return Run(folder, result)
+
+
+@contextmanager
+def _kept(
+    config: Any, output_dir: str | os.PathLike[str] | None, resume: bool
+) -> Iterator[tuple[Path, logging.Logger, dict[str, Any] | None]]:
+    """The run's folder, log, and result if it has one; of several processes, only the main one writes."""
+
+    def before() -> dict[str, Any] | None:
+        return run_folder.read_result(Path(output_dir)) if resume and output_dir is not None else None
+
+    finished = distributed.from_main(before)
+    if finished is not None:
+        yield Path(output_dir or ""), logging.getLogger(), finished
+    elif distributed.is_main():
+        claim = run_folder.claimed(config["model"], config["dataset"], output_dir, resume)
+        with claim as folder, run_folder.logging_to(folder, config["state"] or "INFO") as logger:
+            config["checkpoint_dir"] = str(folder)
+            yield distributed.from_main(lambda: folder), logger, None
+    else:
+        config["checkpoint_dir"] = os.curdir  # RecBole would make any other
+        for writing in ("log_wandb", "save_dataset", "save_dataloaders", "show_progress"):
+            config[writing] = False
+        with run_folder.logging_nowhere() as logger:
+            yield distributed.from_main(Path), logger, None
 
 
 def _load(config: Any, logger: logging.Logger) -> tuple[Any, Any, Any]:
@@ -127,7 +157,8 @@ def _load(config: Any, logger: logging.Logger) -> tuple[Any, Any, Any]:
 
 def _keep(folder: Path, state: Resume, trainer: Any, train_data: Any, epoch: int) -> None:
     """What is known before an epoch, for those who look at the run and for resuming it."""
-    run_folder.write_epochs(folder, [plain(row) for row in trainer.history])
+    if distributed.is_main():
+        run_folder.write_epochs(folder, [plain(row) for row in trainer.history])
     state.before_epoch(trainer, train_data, epoch)
 
 
@@ -136,7 +167,8 @@ def _by_sample(config: Any, folder: Path, train_data: Any, test_data: Any, ranks
     test = test_data._dataset
     if not isinstance(test_data, MaskedEvalLoader) or len(ranks) != len(test):
         return {}
-    run_folder.write_ranks(folder, test.inter_feat[test.uid_field], ranks)
+    if distributed.is_main():
+        run_folder.write_ranks(folder, test.inter_feat[test.uid_field], ranks)
     frequency = slices.transition_frequency(train_data._dataset.transition_counts(), test)
     return {"slices": plain(slices.by_transition_frequency(config, frequency, ranks))}
 

@@ -16,7 +16,7 @@ from .registry import create_dataset
 # What RecBole's Config works out by itself, and therefore must not be given.
 _DERIVED = {
     "device", "eval_type", "MODEL_TYPE", "MODEL_INPUT_TYPE", "valid_metric_bigger", "single_spec", "local_rank",
-    "valid_neg_sample_args", "test_neg_sample_args",
+    "valid_neg_sample_args", "test_neg_sample_args", "nproc", "world_size", "offset",
 }  # fmt: skip
 
 

@@ -152,7 +152,7 @@ _REMOVABLE = {*_INTERVALS, *_MAPPINGS}
 
 EVERY_MODEL: tuple[Rule, ...] = (
     *_whole(0, "seed", "epochs", "stopping_step", "eval_step", "worker", "metric_decimal_place"),
-    *_whole(1, "train_batch_size", "eval_batch_size"),
+    *_whole(1, "train_batch_size", "eval_batch_size", "nproc"),
     *_whole(2, "MAX_ITEM_LIST_LENGTH"),
     *_number("above 0", lambda value: value > 0, "learning_rate"),
     *_number("of at least 0", lambda value: value >= 0, "weight_decay"),

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from . import distributed
 from .errors import UserError
 from .plain_data import convert, pack_leaf, plain, safe_load, unpack
 from .run_folder import differing, peak_memory_bytes
@@ -46,26 +47,36 @@ class Resume:
         Raises:
             UserError: the state is of other settings, or damaged.
         """
-        if not self.file.exists():
+        state = distributed.from_main(lambda: self._read(trainer.device))
+        if state is None:
             return
-        state = unpack(safe_load(self.file, trainer.device))
-        other = differing(state["settings"], self.settings)
-        if other:
-            raise UserError(
-                f"{self.file.parent} was begun with other settings ({', '.join(other)}); use those, or another folder"
-            )
         trainer.start_epoch = state["epoch"]
         for name in _COUNTERS:
             setattr(trainer, name, state[name])
         trainer.model.load_state_dict(state["model"])
         trainer.optimizer.load_state_dict(state["optimizer"])
         train_data.generator.set_state(state["random"]["loader"].cpu())
-        _set_random(state["random"])
+        _set_random([state["random"], *state.get("others_random", [])][distributed.rank()])
         self.peak = state["peak_memory_bytes"]
+
+    def _read(self, device: Any) -> dict[str, Any] | None:
+        if not self.file.exists():
+            return None
+        state = unpack(safe_load(self.file, device if distributed.size() == 1 else "cpu"))
+        other = differing(state["settings"], self.settings)
+        if other:
+            raise UserError(
+                f"{self.file.parent} was begun with other settings ({', '.join(other)}); use those, or another folder"
+            )
+        return state
 
     def before_epoch(self, trainer: Any, train_data: Any, epoch: int) -> None:
         """Writes the state, whole or not at all, if the last one is old enough."""
-        if epoch == trainer.start_epoch or time.monotonic() - self.written < SECONDS:
+        due = epoch != trainer.start_epoch and time.monotonic() - self.written >= SECONDS
+        if not distributed.from_main(lambda: due):
+            return
+        _, *others = distributed.gather_objects(_get_random())
+        if not distributed.is_main():
             return
         state = {
             "settings": self.settings,
@@ -74,6 +85,7 @@ class Resume:
             "model": trainer.model.state_dict(),
             "optimizer": trainer.optimizer.state_dict(),
             "random": {**_get_random(), "loader": train_data.generator.get_state()},
+            **({"others_random": others} if others else {}),
             "peak_memory_bytes": self.peak_memory_bytes(),
         }
         draft = self.file.with_suffix(".part")

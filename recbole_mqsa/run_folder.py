@@ -32,7 +32,7 @@ import recbole
 import torch
 
 from . import __version__
-from .compat import tensorboard_folder
+from .compat import NOWHERE, tensorboard_folder
 from .errors import UserError
 from .properties import PACKAGE
 
@@ -120,6 +120,20 @@ def logging_to(folder: Path, level: str = "INFO") -> Iterator[logging.Logger]:
             handler.close()
 
 
+@contextmanager
+def logging_nowhere() -> Iterator[logging.Logger]:
+    """For a process that is not the main one of its run: only errors are told, and nothing is written."""
+    logger = logging.getLogger()
+    before = logger.level
+    token = tensorboard_folder.set(NOWHERE)
+    logger.setLevel(logging.ERROR)
+    try:
+        yield logger
+    finally:
+        tensorboard_folder.reset(token)
+        logger.setLevel(before)
+
+
 def peak_memory_bytes() -> dict[str, int]:
     """The largest memory that this process has held so far, and the largest on the GPU if there is one."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
@@ -176,7 +190,7 @@ def portable(settings: dict[str, Any]) -> dict[str, Any]:
 
 VOLATILE = {
     *("checkpoint_dir", "data_path", "worker"),
-    *("device", "gpu_id", "use_gpu"),
+    *("device", "gpu_id", "use_gpu", "nproc", "local_rank", "offset"),
     *("log_wandb", "wandb_project", "show_progress", "state"),
 }
 """Settings that say where and how loudly a run runs, not what it computes."""

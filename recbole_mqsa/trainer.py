@@ -9,8 +9,11 @@ import torch
 from recbole.trainer import Trainer
 from recbole.utils import ModelType, get_trainer
 
+from . import distributed
 from .errors import UserError
 from .evaluation import RankCollector
+from .plain_data import safe_load
+from .shares import JointLoss, own_rows, own_samples
 
 
 class RunTrainer(Trainer):
@@ -26,6 +29,55 @@ class RunTrainer(Trainer):
         self.eval_collector = RankCollector(config)
         self.history: list[dict[str, Any]] = []
         self.before_epoch: Callable[[int], None] | None = None
+        if distributed.size() > 1:
+            distributed.copy_from_main([*model.parameters(), *model.buffers()])
+            model.calculate_loss = self._joint(model.calculate_loss)
+
+    # Several processes: each takes its own part of the data, and only the main one writes.
+
+    def _joint(self, loss: Callable[..., Any]) -> Callable[..., Any]:
+        """A loss of this process's rows as its part of the joint batch's; the loss itself for a process alone."""
+        if distributed.size() == 1:
+            return loss
+        return JointLoss(loss, self.model.parameters, self.config["USER_ID_FIELD"], self._examples)
+
+    def _examples(self, interaction: Any) -> int:
+        """How many examples the loss of a batch is a mean over."""
+        return len(interaction)
+
+    def fit(self, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().fit(own_rows(train_data), *args, **kwargs)
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        if distributed.is_main():
+            super()._save_checkpoint(*args, **kwargs)
+
+    @torch.no_grad()
+    def evaluate(
+        self,
+        eval_data: Any,
+        load_best_model: bool = True,
+        model_file: Any = None,
+        show_progress: bool = False,
+    ) -> Any:
+        if eval_data and distributed.size() > 1:
+            if load_best_model:
+                self._receive_best(model_file or self.saved_model_file)
+            eval_data, load_best_model = own_samples(eval_data), False
+        return super().evaluate(eval_data, load_best_model, model_file, show_progress)
+
+    def _receive_best(self, file: Any) -> None:
+        """The main process's checkpoint for all: the others may be on machines that do not have the file."""
+
+        def read() -> dict[str, Any]:
+            checkpoint = safe_load(file, "cpu")
+            return {name: checkpoint.get(name) for name in ("state_dict", "other_parameter")}
+
+        best = distributed.from_main(read)
+        self.model.load_state_dict(best["state_dict"])
+        self.model.load_other_parameter(best["other_parameter"])
+
+    # Everything else is for one process as for several.
 
     def _build_optimizer(self, **kwargs: Any) -> torch.optim.Optimizer:
         optimizer = super()._build_optimizer(**kwargs)
@@ -64,7 +116,7 @@ class RunTrainer(Trainer):
     ) -> dict[str, float]:
         """One epoch; the mean over its steps of each part of the loss."""
         total = super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
-        parts = total if isinstance(total, tuple) else (total,)
+        parts = distributed.sum_over_ranks(total if isinstance(total, tuple) else (total,))
         return {str(number): part / len(train_data) for number, part in enumerate(parts, start=1)}
 
     def _valid_epoch(self, valid_data: Any, show_progress: bool = False) -> tuple[float, Any]:
@@ -86,6 +138,9 @@ def trainer_class(model_type: ModelType, model: str) -> type[RunTrainer]:
 class SequenceTrainer(RunTrainer):
     """Trains a model that names the parts of its loss (``losses``) on whole sequences."""
 
+    def _examples(self, interaction: Any) -> int:
+        return int(interaction[self.model.ITEM_SEQ_LEN].sum())
+
     def _train_losses(
         self, train_data: Any, epoch_idx: int, loss_func: Any, show_progress: bool
     ) -> dict[str, float]:
@@ -96,7 +151,8 @@ class SequenceTrainer(RunTrainer):
             names[:] = losses
             return tuple(losses.values())
 
-        totals = super()._train_losses(train_data, epoch_idx, loss_func or parts, show_progress)
+        loss = self._joint(loss_func or parts)
+        totals = super()._train_losses(train_data, epoch_idx, loss, show_progress)
         return dict(zip(names, totals.values())) if loss_func is None else totals
 
 

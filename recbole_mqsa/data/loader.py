@@ -26,6 +26,7 @@ class SequenceTrainLoader(AbstractDataLoader):
 
     def __init__(self, config: Any, dataset: SequenceDataset, sampler: Any, shuffle: bool = False) -> None:
         self.begin, self.end = dataset.training_sequences()
+        self.users = np.searchsorted(dataset.sequences.offsets, self.begin, side="right") - 1
         self.sample_size = len(self.begin)
         super().__init__(config, dataset, sampler, shuffle=shuffle)
 
@@ -37,10 +38,9 @@ class SequenceTrainLoader(AbstractDataLoader):
         data = self._dataset
         begin, end = self.begin[index], self.end[index]
         inputs, lengths = data.sequences.padded(begin, end, int((end - begin).max()))
-        users = np.searchsorted(data.sequences.offsets, begin, side="right") - 1
         batch = Interaction(
             {
-                data.uid_field: torch.from_numpy(users),
+                data.uid_field: torch.from_numpy(self.users[index]),
                 data.item_id_list_field: torch.from_numpy(inputs),
                 data.item_list_length_field: torch.from_numpy(lengths),
                 data.iid_field: torch.from_numpy(data.sequences.items[end]),

@@ -16,6 +16,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from .. import distributed
 from ..errors import UserError
 from .distillation import TransitionTeacher, distillation_loss, sample_heads
 from .graph import (
@@ -101,7 +102,7 @@ def ted(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
         _counts(config, dataset),
         weight=config["lambda_kd"],
         tau=config["tau"],
-        n_heads=config["distillation_heads"],
+        n_heads=-(-config["distillation_heads"] // distributed.size()),  # each process draws its part
         dropout_prob=_dropout_prob(config),
         block=config["softmax_block"],
         dtype=product_dtype(config["softmax_precision"], config["device"]),

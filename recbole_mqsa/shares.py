@@ -1,0 +1,115 @@
+"""Which rows of the data are a rank's, and what weight its loss has in the joint one.
+
+All ranks draw the same joint batches, each as large as one process would take. A user is on one rank for
+the whole training (by number), so a rank's part of a batch can be of any size, or empty.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.data.interaction import Interaction
+from torch import Tensor
+from torch.utils.data import BatchSampler
+
+from . import distributed
+from .errors import UserError
+
+
+def own_rows(loader: Any) -> Any:
+    """A training loader whose batches hold this rank's rows of the joint batches.
+
+    A rank that has none in a batch gets one row of somebody else's, whose weight is 0 (see :class:`JointLoss`).
+    """
+    if distributed.size() == 1:
+        return loader
+    view = copy.copy(loader)
+    owners = _users(loader) % distributed.size()
+    view.collate_fn = _OwnRows(partial(type(loader).collate_fn, view), owners == distributed.rank())
+    return view
+
+
+def _users(loader: Any) -> np.ndarray:
+    """[rows] whose each row of a training loader is."""
+    if hasattr(loader, "users"):  # of whole sequences
+        return loader.users
+    table = getattr(loader, "user_list", loader._dataset.inter_feat)  # RecBole's, of users or of samples
+    return table[loader._dataset.uid_field].numpy()
+
+
+class _OwnRows:
+    """A loader's ``collate_fn`` that leaves out what is not ``mine``, a truth value for each row of the data."""
+
+    def __init__(self, collate: Callable[[list[int]], Interaction], mine: np.ndarray) -> None:
+        self.collate, self.mine = collate, mine
+
+    def __call__(self, index: list[int]) -> Interaction:
+        return self.collate([row for row in index if self.mine[row]] or index[:1])
+
+
+def own_samples(loader: Any) -> Any:
+    """An evaluation loader of this rank's part of the samples; all ranks' in their order are the whole.
+
+    Raises:
+        UserError: there are fewer samples than ranks.
+    """
+    if distributed.size() == 1:
+        return loader
+    count = len(loader.sampler)
+    if count < distributed.size():
+        raise UserError(
+            f"{count} users to evaluate are too few for {distributed.size()} processes; lower nproc"
+        )
+    view = copy.copy(loader)
+    own = distributed.own_span(count)
+    # torch lets nobody change the sampler of a loader, but a copy is as good as new.
+    vars(view).update(sampler=own, batch_sampler=BatchSampler(own, loader.batch_sampler.batch_size, False))
+    return view
+
+
+class JointLoss:
+    """A rank's part of the joint batch's loss, from the mean loss of the rank's own rows.
+
+    The mean over the joint batch is the sum over the ranks of their means, each weighted by its share of what
+    the mean runs over. So are its gradients, which all ranks have added up when ``backward`` returns. A term
+    that does not depend on the batch comes out once, too, as the weights sum to 1.
+
+    Args:
+        loss: takes an interaction, returns a mean or several.
+        parameters: those of the model, whose gradients are meant.
+        user_field: of the interactions.
+        count: how many examples the mean of an interaction runs over.
+    """
+
+    def __init__(
+        self,
+        loss: Callable[..., Any],
+        parameters: Callable[[], Iterable[Tensor]],
+        user_field: str,
+        count: Callable[[Interaction], int],
+    ) -> None:
+        self.loss, self.parameters, self.user_field, self.count = loss, parameters, user_field, count
+
+    def __call__(self, interaction: Interaction, *args: Any, **kwargs: Any) -> Any:
+        users = interaction[self.user_field]
+        own = int(users[0]) % distributed.size() == distributed.rank()
+        count = self.count(interaction) if own else 0
+        (total,) = distributed.sum_over_ranks([count])
+        losses = self.loss(interaction, *args, **kwargs)
+        parts = [part * (count / total) for part in (losses if isinstance(losses, tuple) else (losses,))]
+        for part in parts:
+            if part.requires_grad:
+                part.register_hook(self._when_done)
+                break
+        return tuple(parts) if isinstance(losses, tuple) else parts[0]
+
+    def _when_done(self, _: Tensor) -> None:
+        # RecBole's trainers clip and step right after backward, so gradients are added at its very end, as
+        # torch's own wrapper does. All at once, or those would wait forever that have others than their peers.
+        add = partial(distributed.add_gradients, self.parameters())
+        torch.autograd.Variable._execution_engine.queue_callback(add)

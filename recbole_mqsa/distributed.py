@@ -6,6 +6,8 @@ are torch's: a process has a rank from 0, among a world of so many; rank 0 is th
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -51,6 +53,16 @@ def place() -> Place | None:
     return here if here.world_size > 1 else None
 
 
+_groups = itertools.count()
+
+
+@functools.cache
+def _store() -> Any:
+    """Where the processes of the environment meet; once, as runs after each other meet in the same one."""
+    store, _, _ = next(iter(dist.rendezvous("env://")))  # type: ignore[attr-defined]
+    return store
+
+
 @contextmanager
 def joined(config: Any) -> Iterator[None]:
     """Within, the processes that the environment names are a group: gloo on the CPU, nccl on GPUs.
@@ -73,7 +85,13 @@ def joined(config: Any) -> Iterator[None]:
     if on_gpu:
         torch.cuda.set_device(config["device"])
     with _exchange():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+        store = dist.PrefixStore(f"recbole_mqsa/{next(_groups)}", _store())  # type: ignore[attr-defined]
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
+            store=store,
+            rank=here.rank,
+            world_size=here.world_size,
+        )
     try:
         yield
     except BaseException:

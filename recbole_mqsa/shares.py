@@ -7,14 +7,15 @@ the whole training (by number), so a rank's part of a batch can be of any size, 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from recbole.data.interaction import Interaction
-from torch import Tensor
+from recbole.model.loss import EmbLoss
+from torch import Tensor, nn
 from torch.utils.data import BatchSampler
 
 from . import distributed
@@ -81,7 +82,7 @@ class JointLoss:
 
     Args:
         loss: takes an interaction, returns a mean or several.
-        parameters: those of the model, whose gradients are meant.
+        model: whose gradients are meant.
         user_field: of the interactions.
         count: how many examples the mean of an interaction runs over.
     """
@@ -89,18 +90,27 @@ class JointLoss:
     def __init__(
         self,
         loss: Callable[..., Any],
-        parameters: Callable[[], Iterable[Tensor]],
+        model: nn.Module,
         user_field: str,
         count: Callable[[Interaction], int],
     ) -> None:
-        self.loss, self.parameters, self.user_field, self.count = loss, parameters, user_field, count
+        self.loss, self.model, self.user_field, self.count = loss, model, user_field, count
+        self.norms = [module for module in model.modules() if isinstance(module, EmbLoss)]
 
     def __call__(self, interaction: Interaction, *args: Any, **kwargs: Any) -> Any:
         users = interaction[self.user_field]
         own = int(users[0]) % distributed.size() == distributed.rank()
         count = self.count(interaction) if own else 0
         (total,) = distributed.sum_over_ranks([count])
-        losses = self.loss(interaction, *args, **kwargs)
+        hooks = [
+            norm.register_forward_hook(partial(_joint_norm, count > 0), with_kwargs=True)
+            for norm in self.norms
+        ]
+        try:
+            losses = self.loss(interaction, *args, **kwargs)
+        finally:
+            for hook in hooks:
+                hook.remove()
         parts = [part * (count / total) for part in (losses if isinstance(losses, tuple) else (losses,))]
         for part in parts:
             if part.requires_grad:
@@ -111,5 +121,27 @@ class JointLoss:
     def _when_done(self, _: Tensor) -> None:
         # RecBole's trainers clip and step right after backward, so gradients are added at its very end, as
         # torch's own wrapper does. All at once, or those would wait forever that have others than their peers.
-        add = partial(distributed.add_gradients, self.parameters())
+        add = partial(distributed.add_gradients, self.model.parameters())
         torch.autograd.Variable._execution_engine.queue_callback(add)
+
+
+def _joint_norm(
+    own: bool, module: EmbLoss, embeddings: tuple[Tensor, ...], settings: dict[str, Any], output: Tensor
+) -> Tensor:
+    """RecBole's regularisation of a batch's embeddings, sum_k ||E_k||_p / B, of the joint batch.
+
+    It is no mean over rows, as the root is taken of the joint sum. With s_k a rank's own sum of |e|^p, the
+    joint norm is n_k = (sum_ranks s_k)^(1/p), its gradient n_k^(1 - p) / p that of s_k, and n_k itself is the
+    sum over the ranks of s_k n_k^(1 - p). Raised to the power p it is additive, and stays RecBole's.
+
+    Args:
+        own: whether the rows are this rank's own.
+    """
+    if settings.get("require_pow"):
+        return output
+    p = module.norm
+    sums = torch.stack([embedding.abs().pow(p).sum() for embedding in embeddings])
+    totals = sums.new_tensor(distributed.sum_over_ranks((sums.detach() * own).tolist()))
+    scaled = torch.where(totals > 0, sums * totals.clamp_min(1e-30).pow(1 / p - 1), 0.0)
+    value = (scaled / p + (scaled * (1 - 1 / p)).detach()).sum()
+    return (value / len(embeddings[-1])).expand_as(output)

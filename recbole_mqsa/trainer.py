@@ -39,7 +39,7 @@ class RunTrainer(Trainer):
         """A loss of this process's rows as its part of the joint batch's; the loss itself for a process alone."""
         if distributed.size() == 1:
             return loss
-        return JointLoss(loss, self.model.parameters, self.config["USER_ID_FIELD"], self._examples)
+        return JointLoss(loss, self.model, self.config["USER_ID_FIELD"], self._examples)
 
     def _examples(self, interaction: Any) -> int:
         """How many examples the loss of a batch is a mean over."""

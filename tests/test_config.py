@@ -136,7 +136,7 @@ def test_an_unknown_key_is_refused_from_every_source(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "key", ["token_num_threshold", "convert_token_to_onehot", "encoding", "nproc", "config_file"]
+    "key", ["token_num_threshold", "convert_token_to_onehot", "encoding", "ip", "config_file"]
 )
 def test_a_key_that_only_recboles_source_knows_is_accepted(key):
     assert settings(**{key: "utf-8"})[key] == "utf-8"

@@ -18,13 +18,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from .errors import UserError
+from .errors import PeerLost, UserError
 
 T = TypeVar("T")
-
-
-class PeerLost(RuntimeError):
-    """Another process of the run has ended, so that this one cannot go on; that one knows why."""
 
 
 @dataclass(frozen=True)

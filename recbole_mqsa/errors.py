@@ -1,4 +1,4 @@
-"""The one exception that is meant for the person at the keyboard."""
+"""The exceptions that the command line knows."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ class UserError(ValueError):
     The command line prints it without a traceback and exits with code 2; a library caller sees an
     ordinary ``ValueError``.
     """
+
+
+class PeerLost(RuntimeError):
+    """Another process of the run has ended, so that this one cannot go on; that one knows why."""

@@ -17,8 +17,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from .distributed import PeerLost
-from .errors import UserError
+from .errors import PeerLost, UserError
 
 HOST = "127.0.0.1"
 PATIENCE = 10.0
@@ -59,7 +58,8 @@ def spawn(function: Callable[..., Any], nproc: int, *args: Any) -> None:
     try:
         for rank in range(nproc):
             reader, writer = context.Pipe(duplex=False)
-            process = context.Process(target=_member, args=(rank, nproc, store.port, writer, function, args))
+            own = (rank, nproc, store.port, multiprocessing.get_start_method(), writer)
+            process = context.Process(target=_member, args=(*own, function, args))
             process.start()
             writer.close()
             members.append((rank, process, reader))
@@ -120,9 +120,16 @@ INTERRUPTED = 130
 
 
 def _member(
-    rank: int, nproc: int, port: int, writer: Any, function: Callable[..., Any], args: tuple[Any, ...]
+    rank: int,
+    nproc: int,
+    port: int,
+    start_method: str,
+    writer: Any,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
 ) -> None:
     """What a new process does."""
+    multiprocessing.set_start_method(start_method, force=True)  # for loaders' workers; it inherits "spawn"
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() // nproc))

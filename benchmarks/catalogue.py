@@ -2,10 +2,10 @@
 
     python benchmarks/catalogue.py --sizes=10000,100000,1000000 --negatives=full,1024
 
-Each size runs in a process of its own: made-up batches of 256 sequences (6 items on average), D 64, all losses,
-Adam, then the scores and ranks of 512 users by blocks. The table shows the median step, the peak memory above
-what the process held before the model, and what of it is the embedding, its gradient, its bfloat16 copy and
-Adam's two moments: the part that has to grow.
+Each size runs in a process of its own: made-up batches of 256 sequences (6 items on average), D 64, 100,000
+transitions, all losses, Adam, then the scores and ranks of 256 users by blocks. The table shows the median step,
+the peak memory above what the process held before the model, and what of it is the embedding, its gradient, its
+bfloat16 copy and Adam's two moments: the part that has to grow.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from harness import in_own_process, peak_mb, write_record
 
-STEPS, WARM_UP, BATCH, WIDTH = 5, 2, 256, 64
+STEPS, WARM_UP, BATCH, WIDTH, TRANSITIONS = 5, 2, 256, 64, 100_000
 
 
 def measure(n_items: int, negatives: str) -> dict[str, Any]:
@@ -37,8 +37,8 @@ def measure(n_items: int, negatives: str) -> dict[str, Any]:
 
     random = np.random.default_rng(0)
     config = Config("MQSATED", "ml-100k", config_dict={"negatives": negatives})
-    pairs = random.integers(1, n_items + 1, (2, 10 * n_items))
-    counts = sparse.csr_matrix((np.ones(10 * n_items), pairs), shape=(n_items + 1, n_items + 1))
+    pairs = random.integers(1, n_items + 1, (2, TRANSITIONS))
+    counts = sparse.csr_matrix((np.ones(TRANSITIONS), pairs), shape=(n_items + 1, n_items + 1))
     dataset = SimpleNamespace(
         num=lambda field: n_items + 1,
         transition_counts=lambda span: counts,

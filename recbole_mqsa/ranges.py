@@ -177,10 +177,15 @@ EVERY_MODEL: tuple[Rule, ...] = (
 """What the settings of every model have to be."""
 
 WITH_TRANSITION: tuple[Rule, ...] = (
-    *_whole(0, "distillation_heads", "softmax_block", "ges_layers"),
+    *_whole(0, "distillation_heads", "ges_layers"),
     *_whole(1, "time_span", "grareg_neighbours"),
     *_number("above 0", lambda value: value > 0, "tau"),
     *_number("of at least 0", lambda value: value >= 0, "lambda_kd", "lambda_reg"),
+    (
+        "softmax_block",
+        lambda rows, _: rows == "auto" or _is_whole(rows, 0),
+        "'auto' or a whole number of at least 0",
+    ),
     _one_of("softmax_precision", "auto", "float32", "bfloat16"),
 )
 """What the settings of ``transition`` have to be for any model that has one, and always for ours."""

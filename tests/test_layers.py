@@ -68,6 +68,30 @@ def test_places(lengths, side):
     assert layout.age.tolist() == [t for length in lengths for t in reversed(range(length))]
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_packing_is_a_boolean_index(lengths, side):
+    valid = valid_mask(lengths, side)
+    padded = torch.arange(valid.numel()).view(valid.shape)
+    layout = Ragged(valid)
+    assert torch.equal(layout.pack(padded), padded[valid])
+    assert torch.equal(layout.row, torch.nonzero(valid)[:, 0])
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_lengths_known_beforehand_change_nothing(lengths, groups):
+    asked = Ragged(valid_mask(lengths, "right"), groups)
+    told = Ragged(valid_mask(lengths, "right"), groups, torch.tensor(lengths))
+    for name, value in vars(asked).items():
+        same = (
+            torch.equal(value, vars(told)[name])
+            if isinstance(value, torch.Tensor)
+            else value == vars(told)[name]
+        )
+        assert same, name
+
+
 @pytest.mark.parametrize("groups", [1, 2, 3, 6])
 @pytest.mark.parametrize("lengths", LENGTHS)
 def test_grouped_and_packed_are_inverse(lengths, groups):

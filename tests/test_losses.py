@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from recbole_mqsa.model.losses import product_dtype, recommendation_loss, weighted_logsumexp
+from recbole_mqsa.model.losses import _Blocks, product_dtype, recommendation_loss, weighted_logsumexp
 
 D = 7
 BLOCKS = [0, 1, 7, 64, 1000]
@@ -190,6 +190,28 @@ def test_chunks_of_items_give_the_same(monkeypatch, cells, without_padding, dtyp
     tolerance = 1e-5 if dtype is None else 2e-2
     for chunked, whole in zip(loss_and_gradients(), at_once):
         assert (chunked - whole).abs().max() <= tolerance * whole.abs().max()
+
+
+@pytest.mark.parametrize("cells", [1, 70, 5000])
+def test_chunks_against_dense(monkeypatch, cells):
+    """Value and gradients, scaled from above, with padding that is no parameter."""
+    monkeypatch.setattr("recbole_mqsa.model.losses.CELLS", 0)
+    monkeypatch.setattr("recbole_mqsa.model.losses.CHUNK_CELLS", cells)
+    states, items, _, targets = made(130, 57, scale=2.0)
+    fast = recommendation_loss(states, targets, items, 32)
+    slow = dense_recommendation(states, targets, items)
+    for ours, theirs in zip(*(with_gradients(loss, states, items, upstream=-2.5) for loss in (fast, slow))):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_rows_at_once_by_device():
+    """None takes 256 rows on a processor; a GPU takes all that it can hold, but no fewer than 256."""
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    for rows, n_items, expected in ((1472, 12_102, 1472), (4096, 100_001, 2624), (4096, 10**7, 256)):
+        assert _Blocks(rows, n_items, None, cuda).rows == expected
+        assert _Blocks(rows, n_items, None, cpu).rows == 256
+    assert _Blocks(64, 12_102, None, cpu).rows == 64
+    assert _Blocks(4096, 12_102, 0, cpu).rows == _Blocks(4096, 12_102, 0, cuda).rows == 4096
 
 
 def test_chunks_never_hold_more_scores_than_allowed(monkeypatch):

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy import sparse
 from torch import Tensor, nn
 
 from .dropout import dropout
 from .losses import weighted_logsumexp
+from .table import ItemTable
 
 
 class TransitionTeacher(nn.Module):
@@ -60,7 +60,7 @@ class TransitionTeacher(nn.Module):
         index = torch.arange(len(place), device=heads.device) + (self.first[heads] - offsets)[place]
         return place, self.columns[index], self.extra[index]
 
-    def mean_item(self, heads: Tensor, items: Tensor) -> Tensor:
+    def mean_item(self, heads: Tensor, items: Tensor | ItemTable) -> Tensor:
         """The teacher's mean of the item embeddings: sum_j teacher[i, j] * e_j for each head i.
 
         Args:
@@ -70,20 +70,20 @@ class TransitionTeacher(nn.Module):
         Returns:
             [N, D]
         """
-        span, columns, extra = self.followers(heads)
-        offsets = torch.searchsorted(span, torch.arange(len(heads), device=heads.device))
-        rest = F.embedding_bag(columns, items, offsets, mode="sum", per_sample_weights=extra.to(items.dtype))
-        total = (torch.arange(len(items), device=items.device) > 0).to(items.dtype) @ items  # but for padding
-        return self.uniform[heads, None].to(items.dtype) * total + rest
+        table = ItemTable.of(items)
+        place, columns, extra = self.followers(heads)
+        followed = table.rows(columns) * extra[:, None].to(table.values.dtype)
+        evenly = self.uniform[heads, None].to(table.values.dtype) * table.total()
+        return evenly.index_add(0, place, followed)
 
 
 def distillation_loss(
     heads: Tensor,
-    items: Tensor,
+    items: Tensor | ItemTable,
     teacher: TransitionTeacher,
     tau: float,
     dropout_prob: float = 0.0,
-    block: int = 0,
+    block: int | None = 0,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
     """Mean over heads of the cross-entropy from teacher to student row, padding excluded.
@@ -98,11 +98,12 @@ def distillation_loss(
         dropout_prob: probability on the heads' embeddings.
         block, dtype: see :func:`weighted_logsumexp`.
     """
-    scale = items.size(1) ** 0.5 / tau
-    student = dropout(items.index_select(0, heads), dropout_prob, training=True) * scale
+    table = ItemTable.of(items)
+    scale = table.values.size(1) ** 0.5 / tau
+    student = dropout(table.rows(heads), dropout_prob, training=True) * scale
     weights = student.new_full((len(heads),), 1 / len(heads))
-    matched = (student * teacher.mean_item(heads, items)).sum() / len(heads)
-    return weighted_logsumexp(student, items, weights, block, dtype, without_padding=True) - matched
+    matched = (student * teacher.mean_item(heads, table)).sum() / len(heads)
+    return weighted_logsumexp(student, table, weights, block, dtype, without_padding=True) - matched
 
 
 def sample_heads(positions: Tensor, count: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor, nn
 
-from .losses import product_dtype, recommendation_loss
+from .losses import recommendation_loss, softmax_options
 
 
 class FilterBlock(nn.Module):
@@ -59,10 +59,7 @@ class FMLPRec(SequentialRecommender):
         super().__init__(config, dataset)
         hidden_size, eps = config["hidden_size"], config["layer_norm_eps"]
         self.hidden_dropout_prob = config["hidden_dropout_prob"]
-        self.softmax = {
-            "block": config["softmax_block"],
-            "dtype": product_dtype(config["softmax_precision"], self.device),
-        }
+        self.softmax = softmax_options(config["softmax_block"], config["softmax_precision"], self.device)
         self.item_embedding = nn.Embedding(self.n_items, hidden_size, padding_idx=0)
         self.position_embedding = nn.Embedding(self.max_seq_length, hidden_size)
         self.norm = nn.LayerNorm(hidden_size, eps)

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from .dropout import dropout
 from .layers import MultiQueryEncoder
-from .losses import product_dtype, recommendation_loss
+from .losses import recommendation_loss, softmax_options
 from .ragged import Ragged
 from .sampled import NegativeSampler, sampled_recommendation_loss
+from .table import ItemTable
 from .transition import transition_terms
 
 
@@ -32,10 +33,7 @@ class MQSATED(SequentialRecommender):
         self.hidden_size = config["hidden_size"]
         self.hidden_dropout_prob = config["hidden_dropout_prob"]
         self.attention_groups = config["attention_groups"]
-        self.softmax = {
-            "block": config["softmax_block"],
-            "dtype": product_dtype(config["softmax_precision"], self.device),
-        }
+        self.softmax = softmax_options(config["softmax_block"], config["softmax_precision"], self.device)
 
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
         self.position_embedding = nn.Embedding(self.max_seq_length, self.hidden_size)
@@ -61,36 +59,35 @@ class MQSATED(SequentialRecommender):
             self.sampler = NegativeSampler(popularity, config["negatives"], config["negatives_beta"])
         self.transition = transition_terms(self, config, dataset)
 
-    def encode(self, item_seq: Tensor) -> tuple[Tensor, Ragged]:
+    def encode(self, items: ItemTable, inputs: Tensor, layout: Ragged) -> Tensor:
         """The state after each real position.
 
         Args:
-            item_seq: [B, T'] item ids, 0 where padded, at either side; T' <= T.
+            items: the item embeddings.
+            inputs: [P] packed item ids.
+            layout: where they lie.
 
         Returns:
-            [P, D] packed states and their layout.
+            [P, D] packed states.
         """
-        layout = Ragged(item_seq != 0, self.attention_groups)
         # Positions count from the newest item, so that padding at either side is the same.
-        embedded = self.item_embedding(item_seq[layout.valid]) * self.hidden_size**0.5
-        embedded = embedded + self.position_embedding(layout.age)
-        embedded = dropout(embedded, self.hidden_dropout_prob, self.training)
-        return self.encoder(embedded, layout), layout
+        embedded = items.rows(inputs) * self.hidden_size**0.5 + self.position_embedding(layout.age)
+        return self.encoder(dropout(embedded, self.hidden_dropout_prob, self.training), layout)
 
     def forward(self, item_seq: Tensor) -> Tensor:
-        """[B, T'] item ids to [B, D], the state after each row's newest item."""
-        states, layout = self.encode(item_seq)
-        return layout.last(states)
+        """[B, T'] item ids, 0 where padded, at either side, T' <= T, to [B, D], the state after each newest item."""
+        layout = Ragged(item_seq != 0, self.attention_groups)
+        return layout.last(self.encode(ItemTable(self.item_embedding.weight), layout.pack(item_seq), layout))
 
     def losses(self, interaction: Any) -> dict[str, Tensor]:
         """The parts of the loss: ``recommendation``, and ``distillation`` or ``regularisation``, weighted."""
         item_seq = interaction[self.ITEM_SEQ]
-        states, layout = self.encode(item_seq)
-        inputs = item_seq[layout.valid]
+        known = getattr(interaction, "known_lengths", None)
+        layout = Ragged(item_seq != 0, self.attention_groups, known)
+        items, inputs = ItemTable(self.item_embedding.weight), layout.pack(item_seq)
+        states = self.encode(items, inputs, layout)
         # The next position's item; after the newest one, the interaction's own target.
-        targets = inputs.roll(-1)
-        targets[layout.newest[layout.lengths > 0]] = interaction[self.POS_ITEM_ID][layout.lengths > 0]
-        items = self.item_embedding.weight
+        targets = torch.where(layout.age == 0, interaction[self.POS_ITEM_ID][layout.row], inputs.roll(-1))
         drawn = self.sampler() if self.sampler is not None else None
         if drawn is None:
             parts = {"recommendation": recommendation_loss(states, targets, items, **self.softmax)}

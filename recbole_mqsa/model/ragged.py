@@ -17,51 +17,63 @@ class Ragged:
     Args:
         valid: [B, T] True where an item is real, padding at either side.
         groups: number of groups by length; the longest length is halved from one to the next.
+        known_lengths: [B] how many are real, on the CPU. Shapes depend on them, so that without them a GPU is
+            asked, which waits until it has done all that was begun.
 
     Attributes:
-        valid: [B, T] as given; ``x[valid]`` packs a padded tensor, old to new, row after row.
         lengths: [B].
+        row: [P] which sequence each position is of.
         depth: [P] distance from the sequence's oldest position.
         age: [P] distance from its newest position.
         newest: [B] packed index of each sequence's newest position; meaningless where it is empty.
     """
 
-    def __init__(self, valid: Tensor, groups: int = 1) -> None:
-        self.valid = valid
+    def __init__(self, valid: Tensor, groups: int = 1, known_lengths: Tensor | None = None) -> None:
         self.lengths = valid.sum(1)
+        known = self.lengths.cpu() if known_lengths is None else known_lengths
         ends = self.lengths.cumsum(0)
         starts = ends - self.lengths
         self.newest = ends - 1
-        row = torch.repeat_interleave(self.lengths)
-        position = torch.arange(len(row), device=valid.device)
-        self.depth = position - starts[row]
-        self.age = self.newest[row] - position
-        self._make_groups(starts, row, groups)
+        self.row = torch.repeat_interleave(self.lengths, output_size=int(known.sum()))
+        position = torch.arange(len(self.row), device=valid.device)
+        self.depth = position - starts[self.row]
+        self.age = self.newest[self.row] - position
+        padding_before = valid.logical_not().cumprod(1).sum(1)
+        first = torch.arange(len(valid), device=valid.device) * valid.size(1) + padding_before
+        self._places = first[self.row] + self.depth
+        self._make_groups(starts, known, groups)
 
-    def _make_groups(self, starts: Tensor, row: Tensor, groups: int) -> None:
+    def _make_groups(self, starts: Tensor, known: Tensor, groups: int) -> None:
         # Cells of all groups lie one after another: `cells` reads them from the packed positions,
         # `back` reads the packed positions from them.
+        bounds = [int(known.max()) if len(known) else 0]
+        bounds += [bounds[0] // 2**group for group in range(1, groups)]
+        known_group = _group(known, bounds)
+        group = _group(self.lengths, bounds) if self.lengths.device != known.device else known_group
+        members_of_all = group.argsort(stable=True)  # empty sequences last
         self.shapes: list[tuple[int, int]] = []
         cells: list[Tensor] = []
         cell_of_row = torch.zeros_like(starts)
-        upper = int(self.lengths.max()) if len(self.lengths) else 0
-        offset = 0
-        for group in range(groups):
-            lower = 0 if group == groups - 1 else upper // 2
-            members = torch.nonzero((self.lengths > lower) & (self.lengths <= upper)).squeeze(1)
-            if len(members):
-                width = int(self.lengths[members].max())
+        before = offset = 0
+        for number, count in enumerate(torch.bincount(known_group, minlength=groups)[:groups].tolist()):
+            if count:
+                members = members_of_all[before : before + count]
+                width = int(known[known_group == number].max())
                 column = torch.arange(width, device=starts.device)
                 # A padded cell repeats the newest position: causality keeps it out of all real ones.
                 cells.append((starts[members, None] + column).minimum(self.newest[members, None]).flatten())
-                cell_of_row[members] = offset + width * torch.arange(len(members), device=starts.device)
-                self.shapes.append((len(members), width))
-                offset += len(members) * width
-            upper = lower
+                cell_of_row[members] = offset + width * torch.arange(count, device=starts.device)
+                self.shapes.append((count, width))
+                before += count
+                offset += count * width
         if not cells:  # a batch of empty sequences
             cells, self.shapes = [starts.new_zeros(0)], [(0, 0)]
         self.cells = torch.cat(cells)
-        self.back = cell_of_row[row] + self.depth
+        self.back = cell_of_row[self.row] + self.depth
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """[B, T] to [P]: the real positions, old to new, row after row."""
+        return padded.flatten().index_select(0, self._places)
 
     def grouped(self, packed: Tensor) -> list[Tensor]:
         """[P, D] as one [b, t, D] a group, left-aligned; padded cells hold copies of real ones."""
@@ -78,3 +90,11 @@ class Ragged:
         if len(packed) == 0:
             return packed.new_zeros(len(self.lengths), packed.size(1))
         return packed[self.newest.clamp(min=0)] * (self.lengths > 0)[:, None]
+
+
+def _group(lengths: Tensor, bounds: list[int]) -> Tensor:
+    """Which group each length falls into: a group's bound is its largest length; one more for empty ones."""
+    group = (lengths == 0).long()
+    for lower in bounds[1:]:
+        group += lengths <= lower
+    return group

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .distillation import TransitionTeacher
 from .dropout import dropout
+from .table import ItemTable
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,9 @@ class NegativeSampler(torch.nn.Module):
         return Drawn(items, times.log() - torch.log(torch.tensor(float(self.count))) - self.log_q[items])
 
 
-def sampled_recommendation_loss(states: Tensor, targets: Tensor, items: Tensor, drawn: Drawn) -> Tensor:
+def sampled_recommendation_loss(
+    states: Tensor, targets: Tensor, items: Tensor | ItemTable, drawn: Drawn
+) -> Tensor:
     """:func:`recommendation_loss` with an estimated denominator.
 
     The target and the padding class (score 0) take part exactly, the draws stand for all other items.
@@ -71,8 +74,9 @@ def sampled_recommendation_loss(states: Tensor, targets: Tensor, items: Tensor, 
         items: [I + 1, D] embeddings, row 0 padding.
         drawn: this step's items.
     """
-    own = (states * items.index_select(0, targets)).sum(1)
-    scores = states @ items.index_select(0, drawn.items).T + drawn.log_weights  # [P, N]
+    table = ItemTable.of(items)
+    own = (states * table.rows(targets)).sum(1)
+    scores = states @ table.rows(drawn.items).T + drawn.log_weights  # [P, N]
     scores = scores.masked_fill(drawn.items == targets[:, None], -torch.inf)
     known = torch.stack([own, torch.zeros_like(own)], 1)
     return (torch.cat([known, scores], 1).logsumexp(1) - own).mean()
@@ -80,7 +84,7 @@ def sampled_recommendation_loss(states: Tensor, targets: Tensor, items: Tensor, 
 
 def sampled_distillation_loss(
     heads: Tensor,
-    items: Tensor,
+    items: Tensor | ItemTable,
     teacher: TransitionTeacher,
     tau: float,
     drawn: Drawn,
@@ -90,11 +94,12 @@ def sampled_distillation_loss(
 
     Arguments as there; ``drawn`` are this step's items.
     """
-    scale = items.size(1) ** 0.5 / tau
-    student = dropout(items.index_select(0, heads), dropout_prob, training=True) * scale
-    scores = student @ items.index_select(0, drawn.items).T  # [N, M]
+    table = ItemTable.of(items)
+    scale = table.values.size(1) ** 0.5 / tau
+    student = dropout(table.rows(heads), dropout_prob, training=True) * scale
+    scores = student @ table.rows(drawn.items).T  # [N, M]
     row, column, extra = teacher.followers(heads)
-    followed = (student.index_select(0, row) * items.index_select(0, column)).sum(1)  # [non-zeros]
+    followed = (student.index_select(0, row) * table.rows(column)).sum(1)  # [non-zeros]
 
     # A drawn item that follows the head is there already.
     place = torch.searchsorted(drawn.items, column).clamp(max=len(drawn.items) - 1)

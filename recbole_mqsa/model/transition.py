@@ -27,8 +27,9 @@ from .graph import (
     laplacian,
     smoothing_matrix,
 )
-from .losses import product_dtype
+from .losses import softmax_options
 from .sampled import Drawn, sampled_distillation_loss
+from .table import ItemTable
 
 
 class DistillationTerm(nn.Module):
@@ -57,7 +58,7 @@ class DistillationTerm(nn.Module):
         self.weight, self.tau, self.n_heads = weight, tau, n_heads
         self.dropout_prob, self.softmax = dropout_prob, softmax
 
-    def forward(self, items: Tensor, heads: Tensor, drawn: Drawn | None = None) -> Tensor:
+    def forward(self, items: Tensor | ItemTable, heads: Tensor, drawn: Drawn | None = None) -> Tensor:
         """The term for embeddings [I + 1, D] and item ids [N], of which heads are drawn.
 
         ``drawn`` items stand for all others where the catalogue is not scored whole.
@@ -85,9 +86,11 @@ class RegularisationTerm(nn.Module):
         self.laplacian = SymmetricMatrix(laplacian(follower_edges(counts, neighbours)))
         self.weight = weight
 
-    def forward(self, items: Tensor, heads: Tensor | None = None, drawn: Drawn | None = None) -> Tensor:
+    def forward(
+        self, items: Tensor | ItemTable, heads: Tensor | None = None, drawn: Drawn | None = None
+    ) -> Tensor:
         """The term for embeddings [I + 1, D]; all edges count in each step, whatever the batch holds."""
-        return self.weight * graph_regularisation(items, self.laplacian)
+        return self.weight * graph_regularisation(ItemTable.of(items).weight, self.laplacian)
 
 
 # The table: each function gets model, settings and training part, and returns the loss terms it adds by name.
@@ -104,8 +107,7 @@ def ted(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
         tau=config["tau"],
         n_heads=-(-config["distillation_heads"] // distributed.size()),  # each process draws its part
         dropout_prob=_dropout_prob(config),
-        block=config["softmax_block"],
-        dtype=product_dtype(config["softmax_precision"], config["device"]),
+        **softmax_options(config["softmax_block"], config["softmax_precision"], config["device"]),
     )
     return {"distillation": term}
 
@@ -261,7 +263,9 @@ def _with_terms(
     """In place of a ``calculate_loss``: its own parts and the terms, all of which RecBole's trainers add up."""
     losses = own(interaction)
     heads = batch_heads(interaction, config) if "distillation" in model.transition else None
-    terms = (term(embedding.weight[:n_items], heads) for term in model.transition.values())
+    weight = embedding.weight
+    items = ItemTable(weight if len(weight) == n_items else weight[:n_items])
+    terms = (term(items, heads) for term in model.transition.values())
     return (*(losses if isinstance(losses, tuple) else (losses,)), *terms)
 
 

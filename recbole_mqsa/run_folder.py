@@ -192,8 +192,9 @@ VOLATILE = {
     *("checkpoint_dir", "data_path", "worker"),
     *("device", "gpu_id", "use_gpu", "nproc", "local_rank", "offset"),
     *("log_wandb", "wandb_project", "show_progress", "state"),
+    "softmax_block",
 }
-"""Settings that say where and how loudly a run runs, not what it computes."""
+"""Settings that say where, how loudly and in which pieces a run computes, not what."""
 
 
 def differing(settings: dict[str, Any], other: dict[str, Any]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,11 +12,11 @@ from typing import Any
 
 import recbole
 import recbole.config
-import torch
 import yaml
 from recbole.utils import ModelType
 
-from . import distributed, properties
+from . import properties
+from .device import choose_device
 from .errors import UserError
 from .plain_data import literal
 from .ranges import check_settings
@@ -107,27 +106,6 @@ class Config(recbole.config.Config):
         check_settings(self)
         super()._set_default_parameters()
 
-    def _init_device(self) -> None:
-        """Where this process computes. RecBole joins several on GPUs only, and then wraps model and loaders in
-        ways that are not exact; ``single_spec`` True keeps all that off, as this package has its own."""
-        here, settings = distributed.place(), self.final_config_dict
-        settings.pop("local_rank", None)
-        if here and "gpu_id" not in self.external_config_dict:
-            visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-            settings["gpu_id"] = visible or ",".join(map(str, range(torch.cuda.device_count())))
-        super()._init_device()
-        settings["world_size"] = here.world_size if here else 1
-        if here is None:
-            return
-        settings.update(nproc=here.nproc, local_rank=here.local_rank, offset=here.rank - here.local_rank)
-        if settings["device"].type == "cuda":
-            if here.nproc > (gpus := len(settings["gpu_id"].split(","))):
-                raise UserError(
-                    f"{here.nproc} processes on this machine need a GPU each, and it has {gpus} (gpu_id "
-                    f"{settings['gpu_id']}); lower nproc, name more, or leave gpu_id empty for the CPU"
-                )
-            settings["device"] = torch.device("cuda", here.local_rank)
-
     def _refuse_unknown(self) -> None:
         """Raise for the first of the user's keys that neither a yaml file nor a line of source knows."""
         known = {"model", "dataset", *self.internal_config_dict}.union(*self.parameters.values())
@@ -140,6 +118,9 @@ class Config(recbole.config.Config):
                     f"unknown setting '{key}'{_hint(str(key), known.union(OPTIONS))} "
                     f"(--help lists the settings; --allow_unknown lets those of other plugins pass)"
                 )
+
+    def _init_device(self) -> None:
+        choose_device(self, super()._init_device)
 
     def _spare_negatives(self) -> None:
         """RecBole refuses its own default of negative sampling for its own models with a cross-entropy."""

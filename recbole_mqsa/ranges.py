@@ -84,6 +84,10 @@ def _is_interval(interval: Any, _: Any) -> bool:
     return re.fullmatch(r"[\[(]\s*[^,\s]+\s*,\s*[^,\s]+\s*[\])]", str(interval)) is not None
 
 
+def _is_device(device: Any, _: Any) -> bool:
+    return re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(device)) is not None
+
+
 def _is_mapping(value: Any, _: Any) -> bool:
     return isinstance(value, Mapping)
 
@@ -167,6 +171,7 @@ EVERY_MODEL: tuple[Rule, ...] = (
     ("eval_args", _has_split, f"a mapping with one split, LS, RS or TS; {_LOO}"),
     ("benchmark_filename", lambda _, config: not _is_served(config), _WHOLE),
     ("dataset", lambda name, _: not set(str(name)) & set("/\\"), "a name; its folder goes into data_path"),
+    ("device", _is_device, "'auto', 'cpu', 'cuda' or a certain GPU as in 'cuda:1'"),
     ("data_path", lambda path, _: isinstance(path, str), "a folder"),
     ("seed", lambda seed, _: seed < 2**32, "below 2 ** 32"),
     _one_of("learner", "adam", "adamw", "sgd", "adagrad", "rmsprop"),

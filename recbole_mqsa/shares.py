@@ -7,7 +7,7 @@ the whole training (by number), so a rank's part of a batch can be of any size, 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -29,28 +29,30 @@ def own_rows(loader: Any) -> Any:
     """
     if distributed.size() == 1:
         return loader
-    view = copy.copy(loader)
-    owners = _users(loader) % distributed.size()
-    view.collate_fn = _OwnRows(partial(type(loader).collate_fn, view), owners == distributed.rank())
-    return view
+    mine = _users(loader) % distributed.size() == distributed.rank()
+    return _with(loader, batch_sampler=_OwnRows(loader.batch_sampler, mine))
 
 
 def _users(loader: Any) -> np.ndarray:
     """[rows] whose each row of a training loader is."""
     if hasattr(loader, "users"):  # of whole sequences
-        return loader.users
+        return loader.users.cpu().numpy()
     table = getattr(loader, "user_list", loader._dataset.inter_feat)  # RecBole's, of users or of samples
     return table[loader._dataset.uid_field].numpy()
 
 
 class _OwnRows:
-    """A loader's ``collate_fn`` that leaves out what is not ``mine``, a truth value for each row of the data."""
+    """Of each batch of row numbers those that are ``mine``, a truth value for each row of the data."""
 
-    def __init__(self, collate: Callable[[list[int]], Interaction], mine: np.ndarray) -> None:
-        self.collate, self.mine = collate, mine
+    def __init__(self, batches: BatchSampler, mine: np.ndarray) -> None:
+        self.batches, self.mine = batches, mine
 
-    def __call__(self, index: list[int]) -> Interaction:
-        return self.collate([row for row in index if self.mine[row]] or index[:1])
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self.batches:
+            yield [row for row in batch if self.mine[row]] or batch[:1]
 
 
 def own_samples(loader: Any) -> Any:
@@ -66,10 +68,14 @@ def own_samples(loader: Any) -> Any:
         raise UserError(
             f"{count} users to evaluate are too few for {distributed.size()} processes; lower nproc"
         )
-    view = copy.copy(loader)
     own = distributed.own_span(count)
-    # torch lets nobody change the sampler of a loader, but a copy is as good as new.
-    vars(view).update(sampler=own, batch_sampler=BatchSampler(own, loader.batch_sampler.batch_size, False))
+    return _with(loader, sampler=own, batch_sampler=BatchSampler(own, loader.batch_sampler.batch_size, False))
+
+
+def _with(loader: Any, **samplers: Any) -> Any:
+    """A copy of a loader with other samplers: torch lets nobody change those of a loader that is in use."""
+    view = copy.copy(loader)
+    vars(view).update(samplers)
     return view
 
 

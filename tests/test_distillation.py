@@ -96,6 +96,20 @@ def test_mean_item(tau, heads):
     )
 
 
+@pytest.mark.parametrize("heads", [[5], [1], [3, 3, 1, 2, 11, 1, 7]])
+@pytest.mark.parametrize("more", [0, 1, 50])
+def test_followers_with_padding(heads, more):
+    """A count that is enough: the same entries, then item 0 with a share of 0."""
+    teacher, heads = teacher_of(made_counts(), 0.1), torch.tensor(heads)
+    exact = teacher.followers(heads)
+    assert teacher.most == N_ITEMS
+    count = len(exact[0])
+    padded = teacher.followers(heads, count + more)
+    for ours, theirs in zip(padded, exact):
+        assert len(ours) == count + more and torch.equal(ours[:count], theirs)
+    assert padded[1][count:].tolist() == padded[2][count:].tolist() == [0] * more
+
+
 def dense_distillation(heads, items, counts, tau):
     student = (items[heads] * D**0.5 @ items[1:].T / tau).log_softmax(1)
     return -(dense_rows(counts, tau).to(items.dtype)[heads - 1] * student).sum(1).mean()

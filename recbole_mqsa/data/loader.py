@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Callable
 
 import numpy as np
@@ -14,39 +15,79 @@ from .dataset import SequenceDataset
 from .sequences import flatten_spans
 
 SCORE_CELLS = 1 << 21
-"""Scores held at once in evaluation: 8 MB in float32, which a processor's cache holds."""
+"""Scores held at once in evaluation: 8 MB in float32, which a processor's cache holds;"""
+GPU_SCORE_CELLS = 1 << 27
+"""on a GPU 512 MB."""
+
+
+class SequenceBatch(Interaction):
+    """A batch of sequences, with what the CPU knows of it: a GPU that is asked has to be waited for.
+
+    Args:
+        fields: by name; each holds a row a sequence.
+        known_lengths: [B] the length of each input list, on the CPU; None if unknown.
+    """
+
+    def __init__(self, fields: dict[str, torch.Tensor], known_lengths: torch.Tensor | None) -> None:
+        super().__init__(fields)
+        self.known_lengths = known_lengths
+
+    def to(self, device: Any, selected_field: Any = None) -> SequenceBatch:
+        """The same on another device, but for what the CPU knows."""
+        return SequenceBatch(super().to(device, selected_field).interaction, self.known_lengths)
 
 
 class SequenceTrainLoader(AbstractDataLoader):
-    """Batches of random whole sequences, each once an epoch.
+    """Batches of random whole sequences, each once an epoch, made on the device where the actions are.
 
     A batch is an ordinary RecBole interaction (input list, its length, the item that follows), one
     row a sequence. The model itself takes every position of the input as a training example.
+
+    Attributes:
+        users: [rows] whose each sequence is, on that device.
+        lengths: [rows] of its inputs, on the CPU, as shapes depend on them.
     """
 
     def __init__(self, config: Any, dataset: SequenceDataset, sampler: Any, shuffle: bool = False) -> None:
-        self.begin, self.end = dataset.training_sequences()
-        self.users = np.searchsorted(dataset.sequences.offsets, self.begin, side="right") - 1
-        self.sample_size = len(self.begin)
+        begin, end = dataset.training_sequences()
+        users = np.searchsorted(dataset.sequences.offsets, begin, side="right") - 1
+        self.lengths = torch.from_numpy(end - begin)
+        self.items, self.begin, self.end, self.users = (
+            torch.from_numpy(array).to(config["device"])
+            for array in (dataset.sequences.items, begin, end, users)
+        )
+        self.sample_size = len(begin)
         super().__init__(config, dataset, sampler, shuffle=shuffle)
 
     def _init_batch_size_and_step(self) -> None:
         self.step = self.config["train_batch_size"]
         self.set_batch_size(self.step)
 
+    def __iter__(self) -> Iterator[Interaction]:
+        # torch's own iterator draws a number before the order: a seed gives the order that it has always given.
+        torch.empty((), dtype=torch.int64).random_(generator=self.generator)
+        batches = [torch.tensor(rows) for rows in self.batch_sampler]
+        there = torch.cat(batches).to(self.begin.device).split([len(rows) for rows in batches])
+        return map(self._batch, batches, there)
+
     def collate_fn(self, index: list[int]) -> Interaction:
-        data = self._dataset
-        begin, end = self.begin[index], self.end[index]
-        inputs, lengths = data.sequences.padded(begin, end, int((end - begin).max()))
-        batch = Interaction(
-            {
-                data.uid_field: torch.from_numpy(self.users[index]),
-                data.item_id_list_field: torch.from_numpy(inputs),
-                data.item_list_length_field: torch.from_numpy(lengths),
-                data.iid_field: torch.from_numpy(data.sequences.items[end]),
-            }
-        )
-        return self.transform(data, batch)
+        rows = torch.tensor(index)
+        return self._batch(rows, rows.to(self.begin.device))
+
+    def _batch(self, rows: torch.Tensor, there: torch.Tensor) -> Interaction:
+        """The sequences ``rows`` [B], which are given on the CPU and where the actions are."""
+        data, begin, end = self._dataset, self.begin[there], self.end[there]
+        lengths = self.lengths[rows]
+        place = begin[:, None] + torch.arange(int(lengths.max()), device=begin.device)
+        real = place < end[:, None]
+        fields = {
+            data.uid_field: self.users[there],
+            data.item_id_list_field: self.items[place.where(real, 0)] * real,
+            data.item_list_length_field: end - begin,
+            data.iid_field: self.items[end],
+        }
+        lengths_stay = self.config["transform"] is None
+        return self.transform(data, SequenceBatch(fields, lengths if lengths_stay else None))
 
 
 class MaskedEvalLoader(FullSortEvalDataLoader):
@@ -64,7 +105,8 @@ class MaskedEvalLoader(FullSortEvalDataLoader):
         AbstractDataLoader.__init__(self, config, dataset, sampler, shuffle=False)
 
     def _init_batch_size_and_step(self) -> None:
-        self.step = max(1, min(self.config["eval_batch_size"], SCORE_CELLS // self._dataset.item_num))
+        cells = SCORE_CELLS if self.config["device"].type == "cpu" else GPU_SCORE_CELLS
+        self.step = max(1, min(self.config["eval_batch_size"], cells // self._dataset.item_num))
         self.set_batch_size(self.step)
 
     def seen_index(self, index: Any) -> tuple[torch.Tensor, torch.Tensor] | None:

@@ -16,6 +16,9 @@ from .dropout import dropout
 from .losses import weighted_logsumexp
 from .table import ItemTable
 
+PADDED = 1 << 18
+"""Followers that are padded to, rather than counted, on a GPU: 64 MB of their embeddings at D = 64."""
+
 
 class TransitionTeacher(nn.Module):
     """Row i: ``uniform[i]`` for every item, plus ``extra`` for the items that follow i; sums to 1.
@@ -49,16 +52,23 @@ class TransitionTeacher(nn.Module):
             "columns": torch.from_numpy(counts.indices.astype(np.int64)),
             "extra": torch.from_numpy((weight - constant) / total[row]).float(),
         }
+        self.most = int(per_row.max())
         for name, buffer in buffers.items():
             self.register_buffer(name, buffer, persistent=False)
 
-    def followers(self, heads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What follows each of the heads [N]: place among the heads, item id and ``extra``, one row after another."""
+    def followers(self, heads: Tensor, count: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """What follows each of the heads [N]: place among the heads, item id and ``extra``, one row after another.
+
+        With a ``count``, so many entries, enough for all: the rest are padding, item 0 with an ``extra`` of 0.
+        Without, as many as there are, for which a GPU has to be waited for.
+        """
         lengths = self.first[heads + 1] - self.first[heads]
-        place = torch.repeat_interleave(lengths)
-        offsets = lengths.cumsum(0) - lengths
-        index = torch.arange(len(place), device=heads.device) + (self.first[heads] - offsets)[place]
-        return place, self.columns[index], self.extra[index]
+        ends = lengths.cumsum(0)
+        index = torch.arange(int(lengths.sum()) if count is None else count, device=heads.device)
+        place = torch.searchsorted(ends, index, right=True).clamp(max=len(heads) - 1)
+        real = index < ends[-1:]
+        index = (index + (self.first[heads + 1] - ends)[place]).where(real, 0)
+        return place, self.columns[index] * real, self.extra[index] * real
 
     def mean_item(self, heads: Tensor, items: Tensor | ItemTable) -> Tensor:
         """The teacher's mean of the item embeddings: sum_j teacher[i, j] * e_j for each head i.
@@ -71,7 +81,9 @@ class TransitionTeacher(nn.Module):
             [N, D]
         """
         table = ItemTable.of(items)
-        place, columns, extra = self.followers(heads)
+        enough = len(heads) * self.most
+        on_gpu = heads.is_cuda and enough <= PADDED
+        place, columns, extra = self.followers(heads, enough if on_gpu else None)
         followed = table.rows(columns) * extra[:, None].to(table.values.dtype)
         evenly = self.uniform[heads, None].to(table.values.dtype) * table.total()
         return evenly.index_add(0, place, followed)

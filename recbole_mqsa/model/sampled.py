@@ -8,6 +8,7 @@ exactly, and the draws stand for the rest.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -32,7 +33,8 @@ class Drawn:
 
 
 class NegativeSampler(torch.nn.Module):
-    """Draws items in proportion to popularity ** beta, with replacement.
+    """Draws items in proportion to popularity ** beta, with replacement. A GPU is waited for once a step: how
+    many different ones there are is known only when they are drawn.
 
     Args:
         popularity: [I + 1] how often each item occurs; row 0, padding, is never drawn. An item that
@@ -58,7 +60,7 @@ class NegativeSampler(torch.nn.Module):
         place = torch.rand(self.count, dtype=torch.float64, device=self.cumulative.device)
         drawn = torch.searchsorted(self.cumulative, place * self.cumulative[-1], right=True)
         items, times = drawn.clamp(max=len(self.cumulative) - 1).unique(return_counts=True)
-        return Drawn(items, times.log() - torch.log(torch.tensor(float(self.count))) - self.log_q[items])
+        return Drawn(items, times.log() - math.log(self.count) - self.log_q[items])
 
 
 def sampled_recommendation_loss(
@@ -105,7 +107,7 @@ def sampled_distillation_loss(
     place = torch.searchsorted(drawn.items, column).clamp(max=len(drawn.items) - 1)
     twice = drawn.items[place] == column
     rest = torch.zeros_like(scores, dtype=torch.bool).index_put(
-        (row[twice], place[twice]), torch.tensor(True)
+        (row[twice], place[twice]), torch.tensor(True, device=scores.device)
     )
     log_weights = drawn.log_weights.expand_as(scores).masked_fill(rest, -torch.inf)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Callable
 
 import torch
 from recbole.trainer import Trainer
 from recbole.utils import ModelType, get_trainer
+from tqdm import tqdm
 
 from . import distributed
 from .errors import UserError
@@ -152,8 +155,44 @@ class SequenceTrainer(RunTrainer):
             return tuple(losses.values())
 
         loss = self._joint(loss_func or parts)
-        totals = super()._train_losses(train_data, epoch_idx, loss, show_progress)
+        waits = loss_func is not None or self.enable_scaler
+        epoch = super()._train_losses if waits else self._without_waiting
+        with self._fast_products():
+            totals = epoch(train_data, epoch_idx, loss, show_progress)
         return dict(zip(names, totals.values())) if loss_func is None else totals
+
+    def _without_waiting(
+        self, train_data: Any, epoch_idx: int, loss_func: Any, show_progress: bool
+    ) -> dict[str, float]:
+        """RecBole's epoch, which asks for the loss at each step, so that a GPU never runs ahead of the program;
+        here a GPU is asked at the end of the epoch."""
+        self.model.train()
+        total = torch.zeros((), device=self.device)
+        for interaction in tqdm(train_data, f"Train {epoch_idx:>5}", ncols=100, disable=not show_progress):
+            self.optimizer.zero_grad()
+            with torch.autocast(self.device.type, enabled=self.enable_amp):
+                losses = torch.stack(loss_func(interaction.to(self.device)))
+            if self.device.type == "cpu":
+                self._check_nan(losses.sum())
+            losses.sum().backward()
+            if self.clip_grad_norm:
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), **self.clip_grad_norm)
+            self.optimizer.step()
+            total = total + losses.detach().double()
+        self._check_nan(total.sum())
+        sums = distributed.sum_over_ranks(total.tolist())
+        return {str(number): part / len(train_data) for number, part in enumerate(sums, start=1)}
+
+    @contextmanager
+    def _fast_products(self) -> Iterator[None]:
+        """While a model trains, a GPU may round the factors of float32 products (TF32), unless asked not to."""
+        before = torch.get_float32_matmul_precision()
+        if self.device.type == "cuda" and self.config["softmax_precision"] != "float32":
+            torch.set_float32_matmul_precision("high")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
 
 
 class CountingTrainer(RunTrainer):

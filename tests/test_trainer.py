@@ -1,0 +1,66 @@
+"""The epoch that does not wait for a GPU, against RecBole's own, which asks for the loss at each step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from recbole.data import create_dataset, data_preparation
+from recbole.utils import init_seed
+
+from recbole_mqsa.errors import UserError
+
+
+@pytest.fixture
+def trained(toy, trainer_for):
+    """Trainer and losses after three epochs; ``theirs`` has the loop be RecBole's."""
+
+    def train(theirs: bool = False, **settings):
+        random = np.random.default_rng(0)
+        sequences = {
+            f"u{user}": " ".join(f"i{item}" for item in random.integers(0, 15, size=9)) for user in range(30)
+        }
+        config = toy(sequences, train_batch_size=8, **settings)
+        init_seed(3, True)
+        data, *_ = data_preparation(config, create_dataset(config))
+        trainer = trainer_for(data)
+        if theirs:
+            trainer.enable_scaler = True  # only its being asked for: on a CPU nothing is scaled
+        losses = [trainer._train_epoch(data, epoch) for epoch in range(3)]
+        return trainer, losses
+
+    return train
+
+
+@pytest.mark.parametrize("settings", [{}, {"clip_grad_norm": {"max_norm": 0.01}}, {"lambda_kd": 0}], ids=str)
+@pytest.mark.filterwarnings("ignore:.*GradScaler")
+def test_the_same_as_recboles_loop(trained, settings):
+    trainer, ours = trained(**settings)
+    other, theirs = trained(theirs=True, **settings)
+    assert ours == theirs and len(ours[0]) == (1 if "lambda_kd" in settings else 2)
+    for (name, weight), expected in zip(trainer.model.named_parameters(), other.model.parameters()):
+        assert torch.equal(weight, expected), name
+    assert [row.keys() for row in trainer.history] == [row.keys() for row in other.history]
+
+
+def test_nan_ends_training(trained):
+    with pytest.raises(UserError, match="became NaN"):
+        trained(learning_rate=1e38)
+
+
+def test_the_precision_of_products_is_put_back(trained, monkeypatch):
+    """On a GPU they are fast while a model trains, whatever happens, and only then."""
+    trainer, _ = trained()
+    asked = []
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", asked.append)
+    with trainer._fast_products():
+        pass
+    assert asked == ["highest"]
+    trainer.device = torch.device("cuda")
+    with pytest.raises(ZeroDivisionError), trainer._fast_products():
+        raise ZeroDivisionError
+    assert asked == ["highest", "high", "highest"]
+    trainer.config["softmax_precision"] = "float32"
+    with trainer._fast_products():
+        pass
+    assert asked[3:] == ["highest"]

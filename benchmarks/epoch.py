@@ -63,7 +63,9 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, float]:
         compat.tensorboard_folder.set(Path(folder))
         settings = {"dataset": arguments.dataset, "data_path": arguments.data_path, "checkpoint_dir": folder}
         settings.update(CONTENDERS[name], show_progress=False)
-        config = Config(config_dict=settings)
+        # RecBole's model with RecBole's data set and loaders, which this package's Config would replace.
+        theirs = type("TheirConfig", (Config,), {"one_protocol": False})
+        config = (Config if settings["model"] == "MQSATED" else theirs)(config_dict=settings)
         init_seed(config["seed"], config["reproducibility"])
         train_data, valid_data, _ = data_preparation(config, create_dataset(config))
         model = get_model(config["model"])(config, train_data._dataset).to(config["device"])

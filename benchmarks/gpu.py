@@ -1,0 +1,122 @@
+"""On a CUDA GPU: a whole run of MQSA-TED, its epoch beside one of RecBole's SASRec, memory, and the CPU's losses.
+
+    python benchmarks/gpu.py --data_path=../shared/datasets --dataset=amazon-beauty
+
+The run is ``--epochs`` long with an evaluation every 5, without early stopping. Epochs and evaluations are timed as
+``epoch.py`` does, each contender in a process of its own, in turn, ``--repeats`` times; RecBole's SASRec is its own,
+without anomaly detection. The losses of one batch, without dropout and with all heads, are computed on both devices
+from the same weights. Without a GPU this says so and exits with 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from typing import Any
+
+import epoch
+from harness import in_own_process, write_record
+
+EPOCHS = ("without anomaly mode", "MQSA-TED")  # of epoch.CONTENDERS
+
+
+def whole_run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Seconds and peak memory of one run."""
+    from recbole_mqsa.config import Config
+    from recbole_mqsa.pipeline import run
+
+    settings = {
+        "epochs": arguments.epochs,
+        "eval_step": 5,
+        "stopping_step": arguments.epochs,
+        "device": "cuda",
+    }
+    settings.update(data_path=arguments.data_path, show_progress=False, state="ERROR")
+    with tempfile.TemporaryDirectory() as folder:
+        result = run(Config("MQSATED", arguments.dataset, config_dict=settings), f"{folder}/run").result
+    return {key: result[key] for key in ("seconds", "peak_memory_bytes", "best_epoch", "valid", "test")}
+
+
+def one_epoch(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What ``epoch.py`` measures, and the peak memory on the GPU."""
+    figures: dict[str, Any] = epoch.measure(name, arguments)
+    import torch
+
+    return {**figures, "gpu_peak_mb": torch.cuda.max_memory_allocated() / 2**20}
+
+
+def losses(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The parts of the loss on the CPU and on the GPU, with products in float32 and in bfloat16."""
+    import recbole_mqsa  # noqa: F401  (before RecBole)
+    from recbole.data import create_dataset, data_preparation  # isort: skip
+    from recbole.utils import init_seed  # isort: skip
+
+    from recbole_mqsa.config import Config
+    from recbole_mqsa.model.mqsated import MQSATED
+
+    plain = {"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0, "distillation_heads": 0}
+    figures: dict[str, Any] = {}
+    for precision in ("float32", "bfloat16"):
+        for device in ("cpu", "cuda"):
+            settings = {**plain, "device": device, "softmax_precision": precision}
+            config = Config(
+                "MQSATED", arguments.dataset, config_dict={**settings, "data_path": arguments.data_path}
+            )
+            init_seed(config["seed"], config["reproducibility"])
+            train_data, *_ = data_preparation(config, create_dataset(config))
+            model = MQSATED(config, train_data._dataset).to(config["device"])
+            parts = model.losses(next(iter(train_data)))
+            figures[f"{precision} on {device}"] = {name: part.item() for name, part in parts.items()}
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dataset", default="ml-100k")
+    parser.add_argument("--data_path", default="dataset/")
+    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument(
+        "--fraction", type=float, default=1.0, help="share of RecBole's batches that is timed"
+    )
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--output", help="file for the figures as JSON")
+    parser.add_argument("--contender", choices=("run", "losses", *EPOCHS), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+
+    import torch
+
+    if not torch.cuda.is_available():
+        print("benchmarks/gpu.py needs a CUDA GPU, and torch finds none here", file=sys.stderr)
+        sys.exit(2)
+    if arguments.contender:
+        own = {"run": whole_run, "losses": losses}.get(arguments.contender)
+        print(json.dumps(own(arguments) if own else one_epoch(arguments.contender, arguments)))
+        return
+
+    compared = in_own_process(*sys.argv[1:], "--contender=losses")
+    for where, parts in compared.items():
+        print(f"{where:20}" + "".join(f"{name:>16} {loss:.6f}" for name, loss in parts.items()))
+    taken: dict[str, list[dict[str, Any]]] = {name: [] for name in EPOCHS}
+    for _ in range(arguments.repeats):
+        for name, runs in taken.items():
+            runs.append(in_own_process(*sys.argv[1:], f"--contender={name}"))
+    medians = {
+        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        for name, runs in taken.items()
+    }
+    for name, figures in medians.items():
+        print(f"{name:24}" + ", ".join(f"{key} {figure:.2f}" for key, figure in figures.items()))
+    whole = in_own_process(*sys.argv[1:], "--contender=run")
+    print(f"{arguments.epochs} epochs: {whole['seconds']}, {whole['peak_memory_bytes']}")
+    if arguments.output:
+        figures = {"losses": compared, "medians": medians, "runs": taken, "whole_run": whole}
+        write_record(arguments.output, {"arguments": vars(arguments), **figures})
+
+
+if __name__ == "__main__":
+    main()

@@ -65,10 +65,7 @@ class Config(recbole.config.Config):
             raise UserError(f"RecBole refuses the settings: {' '.join(map(str, error.args))}") from error
 
     def _load_config_files(self, file_list: Sequence[str | Path] | None) -> dict[str, Any]:
-        merged: dict[str, Any] = {}
-        for file in [file_list] if isinstance(file_list, (str, Path)) else file_list or []:
-            merged.update(_read_yaml(Path(file), self.yaml_loader))
-        return merged
+        return read_config_files([file_list] if isinstance(file_list, (str, Path)) else file_list or [])
 
     def _load_variable_config_dict(self, config_dict: Mapping[str, Any] | None) -> dict[str, Any]:
         return {
@@ -130,6 +127,19 @@ class Config(recbole.config.Config):
 
 
 # Files and names.
+
+
+def read_config_files(files: Iterable[str | Path]) -> dict[str, Any]:
+    """The settings of yaml files, a later one overriding.
+
+    Raises:
+        UserError: one cannot be read, or holds no settings.
+    """
+    merged: dict[str, Any] = {}
+    loader = recbole.config.Config._build_yaml_loader(None)
+    for file in files:
+        merged.update(_read_yaml(Path(file), loader))
+    return merged
 
 
 def _read_yaml(file: Path, loader: Any) -> dict[str, Any]:

@@ -181,19 +181,15 @@ def test_a_benchmark_from_the_command_line(tmp_path: Path, chain: list[str], cap
 
 
 def test_a_sweep_has_a_row_for_each_value(tmp_path: Path, chain: list[str]) -> None:
-    words = [
-        "sweep",
-        "--param=query_windows",
-        "--values=[1],[1,2]",
-        "--epochs=1",
-        "--hidden_size=16",
-        "--inner_size=16",
-    ]
+    small = tmp_path / "small.yaml"
+    small.write_text("hidden_size: 16\ninner_size: 16\nepochs: 3\n")
+    words = ["sweep", "--param=query_windows", "--values=[1],[1,2]", f"--config_files={small}", "--epochs=1"]
     assert main([*words, *chain]) == 0
     plan = json.loads((tmp_path / "out" / "benchmark.json").read_text())
     assert plan["study"] == {"kind": "sweep", "param": "query_windows", "values": [[1], [1, 2]]}
     cell = tmp_path / "out" / "cells" / "chain" / "query_windows=[1,2]" / "seed-2020"
-    assert json.loads((cell / "result.json").read_text())["settings"]["query_windows"] == [1, 2]
+    settings = json.loads((cell / "result.json").read_text())["settings"]
+    assert (settings["query_windows"], settings["hidden_size"], settings["epochs"]) == ([1, 2], 16, 1)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +202,10 @@ def test_a_sweep_has_a_row_for_each_value(tmp_path: Path, chain: list[str]) -> N
         (["benchmark", "--seeds=one"], "--seeds has one"),
         (["benchmark", "--jobs=0"], "--jobs has 0"),
         (["benchmark", "--models=Pop,Pop"], "row 'Pop' is there twice"),
+        (["benchmark", "--dataset=chain"], "dataset is chain, but each cell has its own; write --datasets"),
+        (["sweep", "--param=tau", "--values=0.1", "--seed=1"], "each cell has its own; write --seeds"),
+        (["ablation", "--model=SASRec"], "each cell has its own; leave it out"),
+        (["benchmark", "--config_files=nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["ablation", "--time_spam=2"], "did you mean 'time_span'?"),
         (["report"], "the benchmark's folder"),
         (["inspect"], "folders of trained runs"),

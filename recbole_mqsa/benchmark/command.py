@@ -15,6 +15,7 @@ from .formats import duration
 OPTIONS = {
     "datasets": "Data sets, apart by commas.",
     "seeds": "Seeds, apart by commas; 2020 by default.",
+    "config_files": "Yaml files of settings for every cell, apart by commas; those of the command line override.",
     "jobs": "Cells that run at once, the cores divided among them; 1 by default.",
     "output_dir": "The benchmark's folder, where its finished cells are; by default below runs.",
 }
@@ -85,11 +86,16 @@ def _run(
     settings: dict[str, Any],
 ) -> int:
     """Plans, checks, runs and reports; 0 if every cell is finished, 1 if one failed."""
+    from ..config import read_config_files
     from . import schedule
     from .plan import check_settings_of, write_plan
     from .report import write_report
     from .rows import words
 
+    settings = {**read_config_files(words(options.get("config_files", ""))), **settings}
+    for one in sorted({"dataset", "model", "seed"} & settings.keys()):
+        instead = f"write --{one}s" if one != "model" or name == "benchmark" else "leave it out"
+        raise UserError(f"{one} is {settings[one]}, but each cell has its own; {instead}")
     datasets = words(options.get("datasets", "amazon-beauty"))
     seeds = [_whole("seeds", word) for word in words(options.get("seeds", "2020"))]
     jobs = _whole("jobs", options.get("jobs", "1"), least=1)

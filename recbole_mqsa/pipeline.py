@@ -58,6 +58,7 @@ def run(
     Raises:
         UserError: bad data, a model that needs other data, or ``output_dir`` holds a run.
     """
+    begun = time.perf_counter()
     with distributed.joined(config), _kept(config, output_dir, resume) as (folder, logger, finished):
         if finished is not None:
             return Run(folder, finished)
@@ -75,7 +76,7 @@ def run(
         state = Resume(folder, config)
         state.load(trainer, train_data)
         trainer.before_epoch = lambda epoch: _keep(folder, state, trainer, train_data, epoch)
-        show = config["show_progress"]
+        show, prepared = config["show_progress"], time.perf_counter()
         try:
             _, valid = trainer.fit(train_data, valid_data, show_progress=show, callback_fn=callback)
         finally:  # what an interrupted run has learnt is worth keeping
@@ -98,6 +99,7 @@ def run(
             **_by_sample(config, folder, train_data, test_data, trainer.eval_collector.ranks),
             "users": {"valid": _users(valid_data), "test": _users(test_data)},
             "seconds": {
+                "preparation": prepared - begun,
                 "training": sum(row["train_seconds"] for row in history),
                 "validation": sum(row.get("valid_seconds", 0.0) for row in history),
                 "test": test_seconds,

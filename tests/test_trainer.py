@@ -9,6 +9,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.utils import init_seed
 
 from recbole_mqsa.errors import UserError
+from recbole_mqsa.model.transition import build_model
 
 
 @pytest.fixture
@@ -41,6 +42,34 @@ def test_the_same_as_recboles_loop(trained, settings):
     for (name, weight), expected in zip(trainer.model.named_parameters(), other.model.parameters()):
         assert torch.equal(weight, expected), name
     assert [row.keys() for row in trainer.history] == [row.keys() for row in other.history]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"attention_groups": 1},
+        {"alpha": "learned", "query_pooling": "decay"},
+        {"softmax_precision": "bfloat16", "distillation_heads": 0},
+        {"transition": "grareg"},
+        {"transition": "ges"},
+        {"lambda_kd": 0},
+    ],
+    ids=str,
+)
+def test_no_step_asks_the_device_for_a_number(toy, settings):
+    """A GPU that is asked has to be waited for. The meta device, of which this asks no hardware, cannot answer."""
+    config = toy(
+        {f"u{user}": " ".join(f"i{(user + step) % 7}" for step in range(9)) for user in range(9)}, **settings
+    )
+    data, *_ = data_preparation(config, create_dataset(config))
+    model = build_model(config, data._dataset).to("meta")
+    batch = next(iter(data)).to("meta")
+    with pytest.raises(RuntimeError, match="meta"):
+        int(batch["item_length"].sum())
+    sum(model.losses(batch).values()).backward()
+    torch.optim.Adam(model.parameters()).step()
+    assert all(weight.grad is not None and weight.grad.is_meta for weight in model.parameters())
 
 
 def test_nan_ends_training(trained):

@@ -82,7 +82,7 @@ class TransitionTeacher(nn.Module):
         """
         table = ItemTable.of(items)
         enough = len(heads) * self.most
-        on_gpu = heads.is_cuda and enough <= PADDED
+        on_gpu = heads.device.type != "cpu" and enough <= PADDED
         place, columns, extra = self.followers(heads, enough if on_gpu else None)
         followed = table.rows(columns) * extra[:, None].to(table.values.dtype)
         evenly = self.uniform[heads, None].to(table.values.dtype) * table.total()

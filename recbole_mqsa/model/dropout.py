@@ -17,7 +17,7 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     """
     if not training or p == 0:
         return x
-    if x.is_cuda:
+    if x.device.type != "cpu":
         return F.dropout(x, p)
     size = x.numel()
     words = torch.empty(-(-size // 4), dtype=torch.int64).random_(-(2**63), None)  # four elements a word

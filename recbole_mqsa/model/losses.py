@@ -219,12 +219,13 @@ def _softmax(x: Tensor, e: Tensor, buffer: Tensor, without_padding: bool) -> tup
     # One score and its probability tell the normaliser: log sum exp(score) = score - log(probability).
     # A processor looks for it among a few columns, as a search of all costs as much as the softmax; a GPU
     # takes the largest, which is never lost, as asking whether one is would wait for all that is under way.
-    score, column = (scores if x.is_cuda else scores[:, :PROBED]).max(1)
+    on_cpu = x.device.type == "cpu"
+    score, column = (scores[:, :PROBED] if on_cpu else scores).max(1)
     probability = torch.softmax(scores, 1, out=scores)
     exact = torch.promote_types(x.dtype, torch.float32)
     probed = probability.gather(1, column[:, None]).squeeze(1).to(exact)
     normaliser = score.to(exact) - probed.log()
-    if not x.is_cuda:
+    if on_cpu:
         lost = torch.nonzero(probed < 1e-30).squeeze(1)  # too far below the row's largest
         if len(lost):
             again = x[lost].to(exact) @ e.T.to(exact)

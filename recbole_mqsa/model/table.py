@@ -36,7 +36,7 @@ class Gradient:
             self._sum.addcmul_(part, scale)
         else:
             # To look at its value costs nothing on a processor, and makes a GPU wait.
-            self._sum = part if not scale.is_cuda and scale == 1 else part.mul_(scale)
+            self._sum = part if scale.device.type == "cpu" and scale == 1 else part.mul_(scale)
 
     def take(self) -> Tensor | None:
         """The sum, after which it is nothing again."""

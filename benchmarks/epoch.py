@@ -27,6 +27,8 @@ SASREC = {
         "model": "SASRec", "n_layers": 1, "n_heads": 1, "hidden_size": 64, "inner_size": 64, "loss_type": "CE",
         "train_neg_sample_args": None, "train_batch_size": 2048, "MAX_ITEM_LIST_LENGTH": 50,
         "metrics": ["Hit", "NDCG"], "topk": [5, 10, 20], "valid_metric": "NDCG@20",
+        "eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"},
+        "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
 }  # fmt: skip
 CONTENDERS: dict[str, dict[str, Any]] = {
     "RecBole SASRec": SASREC,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 
 import pytest
 import torch
@@ -83,13 +84,13 @@ def test_packing_is_a_boolean_index(lengths, side):
 def test_lengths_known_beforehand_change_nothing(lengths, groups):
     asked = Ragged(valid_mask(lengths, "right"), groups)
     told = Ragged(valid_mask(lengths, "right"), groups, torch.tensor(lengths))
+    states = packed_states(lengths)
     for name, value in vars(asked).items():
-        same = (
-            torch.equal(value, vars(told)[name])
-            if isinstance(value, torch.Tensor)
-            else value == vars(told)[name]
-        )
-        assert same, name
+        same = torch.equal if isinstance(value, torch.Tensor) else operator.eq
+        assert same(value, vars(told)[name]), name
+    grouped = asked.grouped(states), told.grouped(states)
+    assert all(map(torch.equal, *grouped)) and len(grouped[0]) == len(grouped[1])
+    assert torch.equal(told.packed(grouped[1]), states)
 
 
 @pytest.mark.parametrize("groups", [1, 2, 3, 6])
@@ -114,9 +115,10 @@ def test_grouped_and_packed_are_inverse(lengths, groups):
 
 
 def test_groups_are_halved_lengths():
-    layout = Ragged(valid_mask([8, 5, 4, 3, 2, 1, 8], "right"), groups=3)
-    assert layout.shapes == [(3, 8), (2, 4), (2, 2)]
-    assert Ragged(valid_mask([8, 5, 4, 3, 2, 1, 8], "right"), groups=1).shapes == [(7, 8)]
+    lengths = [8, 5, 4, 3, 2, 1, 8]
+    for groups, shapes in ((3, [(3, 8), (2, 4), (2, 2)]), (1, [(7, 8)])):
+        layout = Ragged(valid_mask(lengths, "right"), groups)
+        assert [group.shape[:2] for group in layout.grouped(packed_states(lengths))] == shapes
 
 
 @pytest.mark.parametrize("groups", [1, 3])
@@ -237,6 +239,19 @@ def test_encoder_against_loops(windows, alpha, n_layers):
         rows.append(total)
     layout = Ragged(valid_mask(lengths, "right"), groups=3)
     assert_same_with_gradients(ours(states, layout), torch.cat(rows), [states, *ours.parameters()])
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("n_layers", [1, 2])
+@pytest.mark.parametrize("n_heads", [1, 3])
+def test_the_newest_positions_alone(n_heads, n_layers, lengths):
+    """What ranking asks for, against all states, which training asks for."""
+    made, states = encoder([1, 3], 0.4, n_layers, n_heads), packed_states(lengths).requires_grad_()
+    layout = Ragged(valid_mask(lengths, "left"), groups=2)
+    there = layout.lengths > 0
+    ours, theirs = made(states, layout, newest=True), layout.last(made(states, layout))
+    assert ours.shape == (len(lengths), D)
+    assert_same_with_gradients(ours[there], theirs[there], [states, *made.parameters()])
 
 
 def test_learned_weights_start_equal():

@@ -1,6 +1,7 @@
 """Multi-query self-attention (Zhu et al., WSDM 2024, section 3) on packed positions.
 
-Letters: B batch, T positions, P real positions, D hidden, H heads, L query window.
+Letters: B batch, T positions, P real positions, D hidden, H heads, L query window. Training asks for the state
+after every position, ranking for the newest alone.
 """
 
 from __future__ import annotations
@@ -64,10 +65,13 @@ class WindowAttentionLayer(nn.Module):
         self.output_norm = nn.LayerNorm(hidden_size, layer_norm_eps)
         self.feedforward = nn.ModuleList([linear(hidden_size, inner_size), linear(inner_size, hidden_size)])
 
-    def forward(self, states: Tensor, layout: Ragged) -> Tensor:
-        """[P, D] to [P, D]."""
-        query = self.query_norm(pool_window(states, layout.depth, self.window_weights))
-        attended = self._attention(self.query(query), self.key(states), self.value(states), layout)
+    def forward(self, states: Tensor, layout: Ragged, newest: bool = False) -> Tensor:
+        """[P, D] to [P, D]; with ``newest`` to [B, D], of each sequence's newest position alone."""
+        query, attend = pool_window(states, layout.depth, self.window_weights), self._attention
+        if newest:
+            query, attend = layout.last(query), self._newest_attention
+        query = self.query_norm(query)
+        attended = attend(self.query(query), self.key(states), self.value(states), layout)
         residual = self.output_norm(attended + query)
         inner = self._dropout(F.relu(self.feedforward[0](residual)))
         return self._dropout(self.feedforward[1](inner)) + residual
@@ -89,6 +93,18 @@ class WindowAttentionLayer(nn.Module):
             out.append((weights @ v).transpose(1, 2).reshape(b, t, d))
         return layout.packed(out)
 
+    def _newest_attention(self, query: Tensor, key: Tensor, value: Tensor, layout: Ragged) -> Tensor:
+        """The same for one query a sequence, [B, D], which sees all of its sequence; keys and values [P, D]."""
+        size = len(query), self.n_heads, query.size(1) // self.n_heads
+        query, key, value = (x.view(-1, *size[1:]) for x in (query / math.sqrt(size[2]), key, value))
+        scores = (query[layout.row] * key).sum(2)
+        row = layout.row[:, None].expand_as(scores)
+        largest = scores.new_full(size[:2], -math.inf).scatter_reduce(0, row, scores, "amax")
+        weights = (scores - largest[layout.row]).exp()
+        total = scores.new_zeros(size[:2]).index_add(0, layout.row, weights)
+        weights = dropout(weights / total[layout.row], self.attn_dropout_prob, self.training)
+        return value.new_zeros(size).index_add(0, layout.row, weights[:, :, None] * value).flatten(1)
+
 
 class WindowAttentionStack(nn.Module):
     """``n_layers`` layers of one query window, then a norm; arguments as for the layer."""
@@ -101,11 +117,12 @@ class WindowAttentionStack(nn.Module):
         )
         self.final_norm = nn.LayerNorm(hidden_size, layer_norm_eps)
 
-    def forward(self, states: Tensor, layout: Ragged) -> Tensor:
-        """[P, D] to [P, D]."""
-        for layer in self.layers:
+    def forward(self, states: Tensor, layout: Ragged, newest: bool = False) -> Tensor:
+        """[P, D] to [P, D]; with ``newest`` to [B, D], for which the last layer has less to do."""
+        *below, last = self.layers
+        for layer in below:
             states = layer(states, layout)
-        return self.final_norm(states)
+        return self.final_norm(last(states, layout, newest))
 
 
 class MultiQueryEncoder(nn.Module):
@@ -142,11 +159,11 @@ class MultiQueryEncoder(nn.Module):
         else:
             self.mix = mixing_weights(alpha, len(query_windows))
 
-    def forward(self, states: Tensor, layout: Ragged) -> Tensor:
-        """[P, D] to [P, D]; a stack of weight 0 is not computed."""
+    def forward(self, states: Tensor, layout: Ragged, newest: bool = False) -> Tensor:
+        """[P, D] to [P, D], with ``newest`` to [B, D]; a stack of weight 0 is not computed."""
         mix = self.mix_logits.softmax(0) if self.learned else self.mix
         outputs = [
-            weight * stack(states, layout)
+            weight * stack(states, layout, newest)
             for weight, stack in zip(mix, self.stacks)
             if self.learned or weight != 0
         ]

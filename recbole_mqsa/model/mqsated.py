@@ -59,8 +59,8 @@ class MQSATED(SequentialRecommender):
             self.sampler = NegativeSampler(popularity, config["negatives"], config["negatives_beta"])
         self.transition = transition_terms(self, config, dataset)
 
-    def encode(self, items: ItemTable, inputs: Tensor, layout: Ragged) -> Tensor:
-        """The state after each real position.
+    def encode(self, items: ItemTable, inputs: Tensor, layout: Ragged, newest: bool = False) -> Tensor:
+        """The state after each real position, or after the ``newest`` of each sequence.
 
         Args:
             items: the item embeddings.
@@ -68,16 +68,21 @@ class MQSATED(SequentialRecommender):
             layout: where they lie.
 
         Returns:
-            [P, D] packed states.
+            [P, D] packed states, or [B, D].
         """
         # Positions count from the newest item, so that padding at either side is the same.
         embedded = items.rows(inputs) * self.hidden_size**0.5 + self.position_embedding(layout.age)
-        return self.encoder(dropout(embedded, self.hidden_dropout_prob, self.training), layout)
+        return self.encoder(dropout(embedded, self.hidden_dropout_prob, self.training), layout, newest)
 
     def forward(self, item_seq: Tensor) -> Tensor:
-        """[B, T'] item ids, 0 where padded, at either side, T' <= T, to [B, D], the state after each newest item."""
+        """[B, T'] item ids, 0 where padded, at either side, T' <= T, to [B, D], the state after each newest item.
+
+        An empty sequence has a state of zeros.
+        """
         layout = Ragged(item_seq != 0, self.attention_groups)
-        return layout.last(self.encode(ItemTable(self.item_embedding.weight), layout.pack(item_seq), layout))
+        items = ItemTable(self.item_embedding.weight)
+        states = self.encode(items, layout.pack(item_seq), layout, newest=True)
+        return states * (layout.lengths > 0)[:, None]
 
     def losses(self, interaction: Any) -> dict[str, Tensor]:
         """The parts of the loss: ``recommendation``, and ``distillation`` or ``regularisation``, weighted."""

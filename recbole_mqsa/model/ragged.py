@@ -7,6 +7,8 @@ of similar length, so that one long sequence does not pad all others.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
@@ -41,17 +43,19 @@ class Ragged:
         padding_before = valid.logical_not().cumprod(1).sum(1)
         first = torch.arange(len(valid), device=valid.device) * valid.size(1) + padding_before
         self._places = first[self.row] + self.depth
-        self._make_groups(starts, known, groups)
+        self._starts, self._known, self._groups = starts, known, groups
 
-    def _make_groups(self, starts: Tensor, known: Tensor, groups: int) -> None:
-        # Cells of all groups lie one after another: `cells` reads them from the packed positions,
-        # `back` reads the packed positions from them.
+    @cached_property
+    def _grouping(self) -> tuple[list[tuple[int, int]], Tensor, Tensor]:
+        """Rows and width of each group; where each of their cells, one group after another, is among the packed
+        positions; and where each packed position is among the cells. Ranking never asks for it."""
+        starts, known, groups = self._starts, self._known, self._groups
         bounds = [int(known.max()) if len(known) else 0]
         bounds += [bounds[0] // 2**group for group in range(1, groups)]
         known_group = _group(known, bounds)
         group = _group(self.lengths, bounds) if self.lengths.device != known.device else known_group
         members_of_all = group.argsort(stable=True)  # empty sequences last
-        self.shapes: list[tuple[int, int]] = []
+        shapes: list[tuple[int, int]] = []
         cells: list[Tensor] = []
         cell_of_row = torch.zeros_like(starts)
         before = offset = 0
@@ -63,13 +67,12 @@ class Ragged:
                 # A padded cell repeats the newest position: causality keeps it out of all real ones.
                 cells.append((starts[members, None] + column).minimum(self.newest[members, None]).flatten())
                 cell_of_row[members] = offset + width * torch.arange(count, device=starts.device)
-                self.shapes.append((count, width))
+                shapes.append((count, width))
                 before += count
                 offset += count * width
         if not cells:  # a batch of empty sequences
-            cells, self.shapes = [starts.new_zeros(0)], [(0, 0)]
-        self.cells = torch.cat(cells)
-        self.back = cell_of_row[self.row] + self.depth
+            cells, shapes = [starts.new_zeros(0)], [(0, 0)]
+        return shapes, torch.cat(cells), cell_of_row[self.row] + self.depth
 
     def pack(self, padded: Tensor) -> Tensor:
         """[B, T] to [P]: the real positions, old to new, row after row."""
@@ -77,13 +80,14 @@ class Ragged:
 
     def grouped(self, packed: Tensor) -> list[Tensor]:
         """[P, D] as one [b, t, D] a group, left-aligned; padded cells hold copies of real ones."""
-        cells = packed.index_select(0, self.cells)
-        parts = cells.split([b * t for b, t in self.shapes])
-        return [part.view(b, t, packed.size(1)) for part, (b, t) in zip(parts, self.shapes)]
+        shapes, cells, _ = self._grouping
+        parts = packed.index_select(0, cells).split([b * t for b, t in shapes])
+        return [part.view(b, t, packed.size(1)) for part, (b, t) in zip(parts, shapes)]
 
     def packed(self, groups: list[Tensor]) -> Tensor:
         """The inverse of :meth:`grouped`: [P, D]."""
-        return torch.cat([group.flatten(0, 1) for group in groups]).index_select(0, self.back)
+        _, _, back = self._grouping
+        return torch.cat([group.flatten(0, 1) for group in groups]).index_select(0, back)
 
     def last(self, packed: Tensor) -> Tensor:
         """[P, D] to [B, D]: each sequence's newest position; zeros for an empty sequence."""

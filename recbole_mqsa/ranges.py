@@ -15,7 +15,7 @@ from typing import Any
 from recbole.evaluator.register import metric_types
 from recbole.utils import EvaluatorType, ModelType
 
-from . import properties
+from . import distributed, properties
 from .errors import UserError
 
 Rule = tuple[str, Callable[[Any, Any], bool], str]
@@ -127,6 +127,13 @@ def _is_full_or_count(negatives: Any, _: Any) -> bool:
     return negatives == "full" or _is_whole(negatives, 1)
 
 
+def _is_sparse_possible(sparse: Any, config: Any) -> bool:
+    """Whether no part of a step reads or adds up all rows of the item embeddings."""
+    by_rows = config["negatives"] != "full" and config["transition"] in ("ted", "none")
+    plain = config["learner"] == "adam" and not config["clip_grad_norm"] and config["nproc"] in (None, 1)
+    return sparse is False or (sparse is True and by_rows and plain and distributed.place() is None)
+
+
 def _divides_width(heads: Any, config: Any) -> bool:
     return _is_whole(heads, 1) and (config["hidden_size"] or 0) % heads == 0
 
@@ -202,6 +209,12 @@ OUR_MODELS: tuple[Rule, ...] = (
     *_number("from 0 to below 1", lambda value: 0 <= value < 1, "hidden_dropout_prob", "attn_dropout_prob"),
     *_number("from 0 to 1", lambda value: 0 <= value <= 1, "negatives_beta"),
     ("negatives", _is_full_or_count, "'full' or a whole number of at least 1"),
+    (
+        "sparse_gradients",
+        _is_sparse_possible,
+        "False, or True with a number of negatives, transition ted or none, learner adam, no clip_grad_norm and "
+        "one process",
+    ),
     ("n_heads", _divides_width, "a whole number that divides hidden_size, {hidden_size}"),
     ("query_windows", _windows_fit, "different whole numbers from 1 to the maximum {MAX_ITEM_LIST_LENGTH}"),
     ("alpha", _alpha_fits, f"a number from 0 to 1 for two query windows, {_SHARES}, or 'learned'"),

@@ -16,6 +16,7 @@ from . import distributed
 from .errors import UserError
 from .evaluation import RankCollector
 from .plain_data import safe_load
+from .row_adam import RowAdam
 from .shares import JointLoss, own_rows, own_samples
 
 
@@ -140,6 +141,10 @@ def trainer_class(model_type: ModelType, model: str) -> type[RunTrainer]:
 
 class SequenceTrainer(RunTrainer):
     """Trains a model that names the parts of its loss (``losses``) on whole sequences."""
+
+    def _build_optimizer(self, **kwargs: Any) -> torch.optim.Optimizer:
+        optimizer = super()._build_optimizer(**kwargs)
+        return RowAdam(optimizer.param_groups) if self.config["sparse_gradients"] else optimizer
 
     def _examples(self, interaction: Any) -> int:
         return int(interaction[self.model.ITEM_SEQ_LEN].sum())

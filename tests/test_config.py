@@ -202,6 +202,7 @@ REFUSED = {
     "distillation_heads": [-1, 0.5],
     "negatives": [0, 1.5, "some", True],
     "negatives_beta": [-0.5, 2, "half"],
+    "sparse_gradients": [True, 1],  # the others are as they are by default: a full softmax
     "n_heads": [0, 3, 64.0],
     "n_layers": [0, "two"],
     "hidden_size": [0, 64.0],
@@ -262,6 +263,27 @@ ALLOWED = {
     "train_neg_sample_args": [None],
     "benchmark_filename": [None],
 }
+
+
+@pytest.mark.parametrize(
+    ("settings", "allowed"),
+    [
+        ({}, True),
+        ({"transition": "none"}, True),
+        ({"transition": "ges"}, False),
+        ({"transition": "grareg"}, False),
+        ({"learner": "sgd"}, False),
+        ({"clip_grad_norm": {"max_norm": 5}}, False),
+        ({"nproc": 2}, False),
+    ],
+    ids=str,
+)
+def test_sparse_gradients_need_that_nothing_reads_all_rows(settings, allowed):
+    settings = {"negatives": 256, "sparse_gradients": True, **settings}
+    if allowed:
+        assert Config("MQSATED", "ml-100k", command_line=settings)["sparse_gradients"]
+    else:
+        assert complaint(command_line=settings).startswith("sparse_gradients is True; it has to be False, or")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_learning import write_chain
@@ -48,17 +49,27 @@ def losses(folder: Path) -> list[list[str]]:
     return [[row[index] for index in kept] for row in rows]
 
 
-# Whole sequences; negatives drawn by numpy; masks drawn by Python's random numbers.
-@pytest.mark.parametrize("model", ["MQSATED", "LightGCN", "BERT4Rec"])
-def test_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+# Whole sequences; items drawn, and an optimiser of our own; negatives drawn by numpy; masks drawn by Python.
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("MQSATED", {}),
+        ("MQSATED", {"negatives": 8, "sparse_gradients": True}),
+        ("LightGCN", {}),
+        ("BERT4Rec", {}),
+    ],
+)
+def test_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, settings: dict[str, Any]
+) -> None:
     monkeypatch.setattr(resume, "SECONDS", 0.0)
     write_chain(tmp_path, certainty=0.8)
-    whole = run(config(tmp_path, model), tmp_path / "whole")
+    whole = run(config(tmp_path, model, **settings), tmp_path / "whole")
     for last in (1, 3):
         with pytest.raises(Killed):
-            run(config(tmp_path, model), tmp_path / "broken", kill_after(last), resume=True)
+            run(config(tmp_path, model, **settings), tmp_path / "broken", kill_after(last), resume=True)
     assert (tmp_path / "broken" / resume.STATE).exists()
-    resumed = run(config(tmp_path, model), tmp_path / "broken", resume=True)
+    resumed = run(config(tmp_path, model, **settings), tmp_path / "broken", resume=True)
     assert record(resumed.result) == record(whole.result)
     assert losses(tmp_path / "broken") == losses(tmp_path / "whole")
     assert not (tmp_path / "broken" / resume.STATE).exists()

@@ -71,6 +71,26 @@ def test_the_gradient_is_the_sum_over_all_readers(chunks, names):
     assert unused.requires_grad
 
 
+def test_a_sparse_gradient_is_the_same_gradient():
+    """Several readers of rows, one of them twice; without any there is none."""
+    weight = random(N_ITEMS + 1, D, seed=0).requires_grad_()
+    sums = []
+    for sparse in (True, False):
+        table = ItemTable(weight, sparse)
+        sums.append(table.rows(IDS).square().sum() + (STATES @ table.rows(IDS[:2]).T).exp().sum())
+    ours, theirs = (torch.autograd.grad(each, weight)[0] for each in sums)
+    assert ours.is_sparse and not theirs.is_sparse
+    assert sorted(set(ours.coalesce().indices()[0].tolist())) == sorted(set(IDS.tolist()))
+    torch.testing.assert_close(ours.to_dense(), theirs)
+
+
+@pytest.mark.parametrize("name", ["total", "scores"])
+def test_what_reads_all_rows_has_no_sparse_gradient(chunks, name):
+    table = ItemTable(random(N_ITEMS + 1, D, seed=0).requires_grad_(), sparse=True)
+    with pytest.raises(NotImplementedError, match="that of all"):
+        READERS[name][0](table).backward(torch.ones(D if name == "total" else (), dtype=torch.float64))
+
+
 def test_gradients_add_up_over_backward_passes(chunks):
     """What the parameter already holds stays, as with any other operation."""
     weight = random(N_ITEMS + 1, D, seed=0).requires_grad_()

@@ -53,7 +53,7 @@ class MQSATED(SequentialRecommender):
         for embedding in (self.item_embedding, self.position_embedding):
             nn.init.normal_(embedding.weight, std=config["initializer_range"])
         nn.init.zeros_(self.item_embedding.weight[0].detach())
-        self.sampler = None
+        self.sampler, self.sparse_gradients = None, config["sparse_gradients"]
         if config["negatives"] != "full":
             popularity = torch.from_numpy(dataset.item_counts())
             self.sampler = NegativeSampler(popularity, config["negatives"], config["negatives_beta"])
@@ -89,7 +89,8 @@ class MQSATED(SequentialRecommender):
         item_seq = interaction[self.ITEM_SEQ]
         known = getattr(interaction, "known_lengths", None)
         layout = Ragged(item_seq != 0, self.attention_groups, known)
-        items, inputs = ItemTable(self.item_embedding.weight), layout.pack(item_seq)
+        items = ItemTable(self.item_embedding.weight, self.sparse_gradients)
+        inputs = layout.pack(item_seq)
         states = self.encode(items, inputs, layout)
         # The next position's item; after the newest one, the interaction's own target.
         targets = torch.where(layout.age == 0, interaction[self.POS_ITEM_ID][layout.row], inputs.roll(-1))

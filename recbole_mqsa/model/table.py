@@ -30,6 +30,10 @@ class Gradient:
             self._sum = torch.zeros_like(self.values)
         return self._sum
 
+    def add_rows(self, ids: Tensor, rows: Tensor) -> None:
+        """Adds [N, D] ``rows`` to those of the item ids [N]."""
+        self.buffer().index_add_(0, ids, rows)
+
     def give(self, part: Tensor, scale: Tensor) -> None:
         """Adds ``scale * part``; ``part`` [I + 1, D] belongs to the sum from now on, ``scale`` is a scalar."""
         if self._sum is not None:
@@ -44,11 +48,36 @@ class Gradient:
         return taken
 
 
+class RowGradient(Gradient):
+    """The same of a table of which only some rows are read: a sparse tensor, without memory for all others."""
+
+    def __init__(self, values: Tensor) -> None:
+        super().__init__(values)
+        self._parts: list[tuple[Tensor, Tensor]] = []
+
+    def buffer(self) -> Tensor:
+        raise NotImplementedError("the gradient of some rows cannot take that of all")
+
+    def add_rows(self, ids: Tensor, rows: Tensor) -> None:
+        self._parts.append((ids, rows))
+
+    def give(self, part: Tensor, scale: Tensor) -> None:
+        self.buffer()
+
+    def take(self) -> Tensor | None:
+        if not self._parts:
+            return None
+        ids, rows = map(torch.cat, zip(*self._parts))
+        self._parts = []
+        return torch.sparse_coo_tensor(ids[None], rows, self.values.shape, check_invariants=False)
+
+
 class ItemTable:
     """Item embeddings whose readers share one gradient buffer.
 
     Args:
         weight: [I + 1, D] a parameter, or what was computed of one; row 0 is padding.
+        sparse: whether the gradient holds only the rows that are read; then nothing may read all of them.
 
     Attributes:
         values: the numbers alone.
@@ -56,9 +85,9 @@ class ItemTable:
         link: an argument of every reader, so that its result depends on ``weight``; its own gradient is None.
     """
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, sparse: bool = False) -> None:
         self.weight, self.values = weight, weight.detach()
-        self.gradient = Gradient(self.values)
+        self.gradient = (RowGradient if sparse else Gradient)(self.values)
         self.link = _Link.apply(weight, self.gradient)
         self._cast = self.values
 
@@ -107,7 +136,7 @@ class _Rows(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, None, None, None]:
-        ctx.gradient.buffer().index_add_(0, *ctx.saved_tensors, grad)
+        ctx.gradient.add_rows(*ctx.saved_tensors, grad)
         return None, None, None, None
 
 

@@ -62,6 +62,15 @@ def _transition() -> Rule:
     return _one_of("transition", *TRANSITIONS)
 
 
+def _length_groups() -> Rule:
+    from .model.length_groups import EXACT
+
+    def fits(groups: Any, config: Any) -> bool:
+        return _is_whole(groups, 1) and (groups == 1 or config["model"] in EXACT)
+
+    return "length_groups", fits, f"1, or a larger whole number for {', '.join(EXACT)}"
+
+
 def _in_order(eval_args: Any, config: Any) -> bool:
     needs_time = config["MODEL_TYPE"] == ModelType.SEQUENTIAL or _is_served(config)
     order = eval_args.get("order", "RO") if isinstance(eval_args, Mapping) else None  # RecBole's default
@@ -267,6 +276,7 @@ def check_settings(config: Any) -> None:
     rules = (
         *EVERY_MODEL,
         _transition(),
+        _length_groups(),
         *(WITH_TRANSITION if ours or chosen else ()),
         *((*OUR_MODELS, _pooling()) if ours else ()),
     )

@@ -35,10 +35,12 @@ class FilterBlock(nn.Module):
         )
         self.feedforward_norm = nn.LayerNorm(hidden_size, layer_norm_eps)
 
-    def forward(self, states: Tensor) -> Tensor:
-        """[B, T, D] to [B, T, D]."""
+    def forward(self, states: Tensor, newest: bool = False) -> Tensor:
+        """[B, T, D] to [B, T, D], or to [B, 1, D], the last position only."""
         spectrum = torch.fft.rfft(states, dim=1, norm="ortho") * torch.view_as_complex(self.filter)
         filtered = torch.fft.irfft(spectrum, n=states.size(1), dim=1, norm="ortho")
+        if newest:  # all that follows is for each position by itself
+            filtered, states = filtered[:, -1:], states[:, -1:]
         states = self.filter_norm(self._dropout(filtered) + states)
         inner = self.feedforward[1](F.gelu(self.feedforward[0](states)))
         return self.feedforward_norm(self._dropout(inner) + states)
@@ -79,7 +81,7 @@ class FMLPRec(SequentialRecommender):
         states = self.norm(self.item_embedding(items) + self.position_embedding.weight)
         states = F.dropout(states, self.hidden_dropout_prob, self.training)
         for block in self.blocks:
-            states = block(states)
+            states = block(states, newest=block is self.blocks[-1])
         return states[:, -1]
 
     @staticmethod

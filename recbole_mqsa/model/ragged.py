@@ -50,10 +50,10 @@ class Ragged:
         """Rows and width of each group; where each of their cells, one group after another, is among the packed
         positions; and where each packed position is among the cells. Ranking never asks for it."""
         starts, known, groups = self._starts, self._known, self._groups
-        bounds = [int(known.max()) if len(known) else 0]
-        bounds += [bounds[0] // 2**group for group in range(1, groups)]
-        known_group = _group(known, bounds)
-        group = _group(self.lengths, bounds) if self.lengths.device != known.device else known_group
+        longest = int(known.max()) if len(known) else 0
+        known_group = halved_groups(known, longest, groups)
+        there = self.lengths.device != known.device
+        group = halved_groups(self.lengths, longest, groups) if there else known_group
         members_of_all = group.argsort(stable=True)  # empty sequences last
         shapes: list[tuple[int, int]] = []
         cells: list[Tensor] = []
@@ -96,9 +96,12 @@ class Ragged:
         return packed[self.newest.clamp(min=0)] * (self.lengths > 0)[:, None]
 
 
-def _group(lengths: Tensor, bounds: list[int]) -> Tensor:
-    """Which group each length falls into: a group's bound is its largest length; one more for empty ones."""
+def halved_groups(lengths: Tensor, longest: int, groups: int) -> Tensor:
+    """[B] which group each length [B] falls into: from one to the next the ``longest`` allowed is halved.
+
+    Lengths of 0 are in one more group, after the last.
+    """
     group = (lengths == 0).long()
-    for lower in bounds[1:]:
-        group += lengths <= lower
+    for number in range(1, groups):
+        group += lengths <= longest // 2**number
     return group

@@ -27,6 +27,7 @@ from .graph import (
     laplacian,
     smoothing_matrix,
 )
+from .length_groups import with_length_groups
 from .losses import softmax_options
 from .sampled import Drawn, sampled_distillation_loss
 from .table import ItemTable
@@ -200,7 +201,8 @@ def build_model(config: Any, dataset: Any) -> Any:
         config: the settings.
         dataset: the training part.
     """
-    return with_transition(get_model(config["model"])(config, dataset), config, dataset)
+    model = with_length_groups(get_model(config["model"])(config, dataset), config)
+    return with_transition(model, config, dataset)
 
 
 def item_embedding_of(model: nn.Module, config: Any, dataset: Any) -> nn.Embedding:

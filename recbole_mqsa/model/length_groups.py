@@ -54,11 +54,11 @@ def _cut(part: Any, config: Any) -> Any:
     longest = max(1, int(part[config["ITEM_LIST_LENGTH_FIELD"]].max()))
     for name in part.columns:
         if part[name].dim() == 2 and part[name].size(1) == width:
-            part.interaction[name] = part[name][:, :longest]
+            part.interaction[name] = part[name][:, :longest].contiguous()
     if config["MASK_INDEX"] in part:
         most = max(1, int((part[config["MASK_INDEX"]] > 0).sum(1).max()))
         for field in ("MASK_INDEX", "POS_ITEMS", "NEG_ITEMS"):
-            part.interaction[config[field]] = part[config[field]][:, -most:]
+            part.interaction[config[field]] = part[config[field]][:, -most:].contiguous()
     return part
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from recbole_mqsa.model.losses import _Blocks, product_dtype, recommendation_loss, weighted_logsumexp
+from recbole_mqsa.model.losses import RowBlocks, product_dtype, recommendation_loss, weighted_logsumexp
 
 D = 7
 BLOCKS = [0, 1, 7, 64, 1000]
@@ -208,10 +208,10 @@ def test_rows_at_once_by_device():
     """None takes 256 rows on a processor; a GPU takes all that it can hold, but no fewer than 256."""
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     for rows, n_items, expected in ((1472, 12_102, 1472), (4096, 100_001, 2624), (4096, 10**7, 256)):
-        assert _Blocks(rows, n_items, None, cuda).rows == expected
-        assert _Blocks(rows, n_items, None, cpu).rows == 256
-    assert _Blocks(64, 12_102, None, cpu).rows == 64
-    assert _Blocks(4096, 12_102, 0, cpu).rows == _Blocks(4096, 12_102, 0, cuda).rows == 4096
+        assert RowBlocks(rows, n_items, None, cuda).rows == expected
+        assert RowBlocks(rows, n_items, None, cpu).rows == 256
+    assert RowBlocks(64, 12_102, None, cpu).rows == 64
+    assert RowBlocks(4096, 12_102, 0, cpu).rows == RowBlocks(4096, 12_102, 0, cuda).rows == 4096
 
 
 def test_chunks_never_hold_more_scores_than_allowed(monkeypatch):

@@ -49,6 +49,42 @@ def test_recommendation_with_every_item_drawn_is_the_full_loss() -> None:
     equal_gradients(ours, recommendation_loss(states, targets, items), states, items)
 
 
+def slow_recommendation(states, targets, items, drawn):
+    """A position after the other, each with its own list of classes."""
+    losses = []
+    for state, target in zip(states, targets.tolist()):
+        scores = [items[target] @ state, torch.zeros((), dtype=states.dtype)]
+        for item, weight in zip(drawn.items.tolist(), drawn.log_weights):
+            if item != target:
+                scores.append(items[item] @ state + weight)
+        losses.append(torch.stack(scores).logsumexp(0) - scores[0])
+    return torch.stack(losses).mean()
+
+
+@pytest.mark.parametrize("count", [1, 300])
+@pytest.mark.parametrize("drawn", [[4], [2, 3, 9, 30]], ids=str)
+def test_recommendation_against_a_loop(count: int, drawn: list[int]) -> None:
+    """Of one item drawn nothing is left for the positions whose target it is; 300 positions are two blocks."""
+    items, drawn = made_items(), torch.tensor(drawn)
+    one = Drawn(drawn, torch.linspace(0.5, 2.0, len(drawn), dtype=torch.float64))
+    states = torch.randn(count, D, dtype=torch.float64, requires_grad=True)
+    targets = torch.arange(count) % N_ITEMS + 1
+    targets[0] = drawn[0]
+    ours = sampled_recommendation_loss(states, targets, items, one)
+    equal_gradients(ours, slow_recommendation(states, targets, items, one), states, items)
+
+
+def test_half_precision_costs_little() -> None:
+    items = made_items(0.3).detach().float().requires_grad_()
+    states, targets = torch.randn(70, D), torch.randint(1, N_ITEMS + 1, (70,))
+    drawn = Drawn(torch.arange(1, N_ITEMS, 2), torch.full((N_ITEMS // 2,), 0.7))
+    exact = sampled_recommendation_loss(states, targets, items, drawn)
+    coarse = sampled_recommendation_loss(states, targets, items, drawn, torch.bfloat16)
+    assert coarse.item() == pytest.approx(exact.item(), rel=2e-3)
+    (true,), (near,) = (torch.autograd.grad(loss, items) for loss in (exact, coarse))
+    assert (near - true).norm() < 0.01 * true.norm()
+
+
 @pytest.mark.parametrize("tau", [0.05, 1.0])
 def test_distillation_with_every_item_drawn_is_the_full_loss(tau: float) -> None:
     items, teacher = made_items(0.2), made_teacher(tau)

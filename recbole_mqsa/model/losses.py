@@ -108,7 +108,7 @@ class _WeightedLogSumExp(torch.autograd.Function):
         rows = -(-count // ROW_STEP) * ROW_STEP
         states, weights = F.pad(states, (0, 0, 0, rows - count)), F.pad(weights, (0, rows - count))
         x, e = states.to(dtype or states.dtype), table.cast(dtype or states.dtype)
-        blocks = _Blocks(rows, len(e), block, x.device)
+        blocks = RowBlocks(rows, len(e), block, x.device)
         buffer = x.new_empty(blocks.rows * blocks.columns)
         need_states, need_items = ctx.needs_input_grad[:2]
         at_once = blocks.whole and (need_states or need_items)
@@ -159,7 +159,7 @@ class _WeightedLogSumExp(torch.autograd.Function):
         return None if grad_states is None else grad_states[: ctx.count], *[None] * 7
 
 
-class _Blocks:
+class RowBlocks:
     """The blocks of rows, as slices, and how many items' scores each holds at a time: all, if ``whole``."""
 
     def __init__(self, rows: int, n_items: int, block: int | None, device: torch.device) -> None:

@@ -98,7 +98,8 @@ class MQSATED(SequentialRecommender):
         if drawn is None:
             parts = {"recommendation": recommendation_loss(states, targets, items, **self.softmax)}
         else:
-            parts = {"recommendation": sampled_recommendation_loss(states, targets, items, drawn)}
+            dtype = self.softmax["dtype"]
+            parts = {"recommendation": sampled_recommendation_loss(states, targets, items, drawn, dtype)}
         for name, term in self.transition.items():
             parts[name] = term(items, inputs, drawn)
         return parts

@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .distillation import TransitionTeacher
 from .dropout import dropout
+from .losses import RowBlocks
 from .table import ItemTable
+
+ITEM_STEP = 64
+LEFT_OUT = -1e30
+"""The logarithm of no weight: as good as minus infinity, but a row of nothing else still has a softmax."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,11 @@ class NegativeSampler(torch.nn.Module):
 
 
 def sampled_recommendation_loss(
-    states: Tensor, targets: Tensor, items: Tensor | ItemTable, drawn: Drawn
+    states: Tensor,
+    targets: Tensor,
+    items: Tensor | ItemTable,
+    drawn: Drawn,
+    dtype: torch.dtype | None = None,
 ) -> Tensor:
     """:func:`recommendation_loss` with an estimated denominator.
 
@@ -75,13 +86,64 @@ def sampled_recommendation_loss(
         targets: [P] item ids.
         items: [I + 1, D] embeddings, row 0 padding.
         drawn: this step's items.
+        dtype: of the products with them, as for :func:`weighted_logsumexp`.
     """
     table = ItemTable.of(items)
     own = (states * table.rows(targets)).sum(1)
-    scores = states @ table.rows(drawn.items).T + drawn.log_weights  # [P, N]
-    scores = scores.masked_fill(drawn.items == targets[:, None], -torch.inf)
-    known = torch.stack([own, torch.zeros_like(own)], 1)
-    return (torch.cat([known, scores], 1).logsumexp(1) - own).mean()
+    place = torch.searchsorted(drawn.items, targets).clamp(max=len(drawn.items) - 1)
+    place = place.where(drawn.items[place] == targets, -1)
+    known = torch.logaddexp(own, torch.zeros_like(own))
+    return (
+        _MeanLogSum.apply(states, table.rows(drawn.items), drawn.log_weights, place, known, dtype)
+        - own.mean()
+    )
+
+
+class _MeanLogSum(torch.autograd.Function):
+    """mean_p log(exp(known_p) + sum_n exp(states_p . items_n + log_weights_n)), and its gradient in the same pass.
+
+    The sum is without the item at ``place`` of each row (-1: of all). Scores live as long as their block of rows.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states: Tensor,
+        items: Tensor,
+        log_weights: Tensor,
+        place: Tensor,
+        known: Tensor,
+        dtype: torch.dtype | None,
+    ) -> Tensor:
+        # Items without weight fill the last kernel up: the library makes one for every new shape.
+        filling = -len(items) % ITEM_STEP
+        x, e = states.to(dtype or states.dtype), F.pad(items.to(dtype or items.dtype), (0, 0, 0, filling))
+        weights = F.pad(log_weights.to(known.dtype), (0, filling), value=LEFT_OUT)
+        out = (place >= 0)[:, None].to(known.dtype) * LEFT_OUT
+        total, share = torch.empty_like(known), torch.empty_like(known)
+        grad_states, grad_items = torch.empty_like(states), items.new_zeros(e.shape)
+        blocks = RowBlocks(len(x), len(e), None, x.device)
+        buffer = known.new_empty(blocks.rows * len(e))
+        for rows in blocks:
+            scores = buffer[: (rows.stop - rows.start) * len(e)].view(-1, len(e))
+            torch.add(x[rows] @ e.T, weights, out=scores)
+            scores.scatter_add_(1, place[rows, None].clamp(min=0), out[rows])
+            largest, column = scores.max(1)
+            probability = torch.softmax(scores, 1, out=scores)
+            rest = largest - probability.gather(1, column[:, None]).squeeze(1).log()
+            total[rows] = torch.logaddexp(rest, known[rows])
+            share[rows] = (rest - total[rows]).exp() / len(x)
+            probability, weighted = probability.to(e.dtype), (states[rows] * share[rows, None]).to(e.dtype)
+            torch.mul(probability @ e, share[rows, None], out=grad_states[rows])
+            grad_items += probability.T @ weighted
+        grad_known = (known - total).exp() / len(x)
+        ctx.save_for_backward(grad_states, grad_items[: len(items)], grad_known)
+        return total.mean()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        grad_states, grad_items, grad_known = ctx.saved_tensors
+        return grad_states * grad, grad_items * grad, None, None, grad_known * grad, None
 
 
 def sampled_distillation_loss(

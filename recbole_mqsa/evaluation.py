@@ -13,6 +13,11 @@ from torch import Tensor
 from . import distributed
 from .errors import UserError
 
+BLOCK_USERS, BLOCK_CELLS = 256, 1 << 20
+"""Users ranked together where a catalogue is too large to score it for many at once, and scores held at a time."""
+FEW_USERS = 64
+"""Fewer users at once than this read the item embeddings more often than the products take."""
+
 
 def target_ranks(scores: Tensor, target: Tensor) -> Tensor:
     """How many items rank before the target; ties go by item id.
@@ -27,18 +32,65 @@ def target_ranks(scores: Tensor, target: Tensor) -> Tensor:
     Returns:
         [B] ranks from 0.
     """
-    n_items = scores.size(1)
     own = scores.gather(1, target[:, None])
+    ranks = _before(scores, own, target, among=1)
+    return ranks.masked_fill(torch.isneginf(own.squeeze(1)), scores.size(1))
+
+
+def target_ranks_by_blocks(
+    states: Tensor,
+    items: Tensor,
+    target: Tensor,
+    seen: tuple[Tensor, Tensor] | None,
+    cells: int = BLOCK_CELLS,
+) -> Tensor:
+    """:func:`target_ranks` of the scores ``states @ items.T``, of which a block of items exists at a time.
+
+    Args:
+        states: [B, D].
+        items: [I, D]; row 0 is padding and never ranked.
+        target: [B] item ids.
+        seen: rows and items [N] of the scores to leave out.
+        cells: scores that a block may hold.
+
+    Returns:
+        [B] ranks from 0; I where the target is left out or has no score.
+    """
+    own = (states * items[target]).sum(1, keepdim=True)
+    row, item = seen or (target.new_zeros(0), target.new_zeros(0))
+    # The target is counted apart, so that its score has not to come out of a block to the last bit.
+    row, item = torch.cat([row, torch.arange(len(target), device=row.device)]), torch.cat([item, target])
+    item, order = item.sort()
+    row = row[order]
+    width = max(1, cells // max(1, len(states)))
+    firsts = list(range(1, len(items), width))
+    bounds = torch.searchsorted(item, torch.tensor([*firsts, len(items)], device=item.device)).tolist()
+    ranks = torch.zeros_like(target)
+    for first, begin, end in zip(firsts, bounds, bounds[1:]):
+        scores = states @ items[first : first + width].T
+        scores[row[begin:end], item[begin:end] - first] = -torch.inf
+        ranks += _before(scores, own, target - first)
+    lost = ~(own.squeeze(1) > -torch.inf)
+    if seen is not None:
+        lost[seen[0][seen[1] == target[seen[0]]]] = True
+    return ranks.masked_fill(lost, len(items))
+
+
+def _before(scores: Tensor, own: Tensor, target: Tensor, among: int = 0) -> Tensor:
+    """[B] how many of the items [B, J] rank before one of score ``own`` [B, 1] in column ``target`` [B].
+
+    ``among`` is 1 where that column is among them, and 0 where it is elsewhere or left out.
+    """
     # Comparisons written as numbers: summing them is several times faster than counting booleans.
     truth = torch.empty(scores.shape, device=scores.device)
     not_better = torch.le(scores, own, out=truth).sum(1)
     worse = torch.lt(scores, own, out=truth).sum(1)
-    ranks = n_items - not_better.long()
-    tied = torch.nonzero(not_better - worse > 1).squeeze(1)
+    before = scores.size(1) - not_better.long()
+    tied = torch.nonzero(not_better - worse > among).squeeze(1)
     if len(tied):
-        earlier = torch.arange(n_items, device=scores.device) < target[tied, None]
-        ranks[tied] += torch.count_nonzero((scores[tied] == own[tied]) & earlier, dim=1)
-    return ranks.masked_fill(torch.isneginf(own.squeeze(1)), n_items)
+        earlier = torch.arange(scores.size(1), device=scores.device) < target[tied, None]
+        before[tied] += torch.count_nonzero((scores[tied] == own[tied]) & earlier, dim=1)
+    return before
 
 
 def rank_table(ranks: Tensor, longest: int) -> Tensor:
@@ -76,6 +128,7 @@ class RankCollector(Collector):
 
     Attributes:
         ranks: [samples] of the last evaluation, in the order of its data.
+        ranks_suffice: whether no metric reads more than the targets' ranks.
     """
 
     def __init__(self, config: Any) -> None:
@@ -85,12 +138,16 @@ class RankCollector(Collector):
             setattr(self.register, "rec.topk", False)  # so that super() leaves it to us
         needed = ("rec.items", "rec.meanrank", "rec.score", "data.label")
         self._by_sample = [name for name in needed if self.register.need(name)]
+        self.ranks_suffice = self.need_topk and not self._by_sample
         self._ranks: list[Tensor] = []
         self.ranks = torch.empty(0, dtype=torch.long)
 
     def eval_batch_collect(
         self, scores_tensor: Tensor, interaction: Any, positive_u: Tensor, positive_i: Tensor
     ) -> None:
+        if scores_tensor.dim() == 1:  # ranks, from the trainer, where they suffice
+            self._ranks.append(scores_tensor.cpu())
+            return
         super().eval_batch_collect(scores_tensor, interaction, positive_u, positive_i)
         if self.need_topk:
             if len(positive_u) != len(scores_tensor):

@@ -72,6 +72,11 @@ def own_samples(loader: Any) -> Any:
     return _with(loader, sampler=own, batch_sampler=BatchSampler(own, loader.batch_sampler.batch_size, False))
 
 
+def with_batches_of(loader: Any, size: int) -> Any:
+    """An evaluation loader that takes ``size`` samples at once."""
+    return _with(loader, batch_sampler=BatchSampler(loader.sampler, size, False))
+
+
 def _with(loader: Any, **samplers: Any) -> Any:
     """A copy of a loader with other samplers: torch lets nobody change those of a loader that is in use."""
     view = copy.copy(loader)

@@ -8,16 +8,17 @@ from contextlib import contextmanager
 from typing import Any, Callable
 
 import torch
+from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.trainer import Trainer
 from recbole.utils import ModelType, get_trainer
 from tqdm import tqdm
 
 from . import distributed
 from .errors import UserError
-from .evaluation import RankCollector
+from .evaluation import BLOCK_USERS, FEW_USERS, NEVER, RankCollector, target_ranks_by_blocks
 from .plain_data import safe_load
 from .row_adam import RowAdam
-from .shares import JointLoss, own_rows, own_samples
+from .shares import JointLoss, own_rows, own_samples, with_batches_of
 
 
 class RunTrainer(Trainer):
@@ -33,6 +34,7 @@ class RunTrainer(Trainer):
         self.eval_collector = RankCollector(config)
         self.history: list[dict[str, Any]] = []
         self.before_epoch: Callable[[int], None] | None = None
+        self._by_blocks = False
         if distributed.size() > 1:
             distributed.copy_from_main([*model.parameters(), *model.buffers()])
             model.calculate_loss = self._joint(model.calculate_loss)
@@ -68,6 +70,9 @@ class RunTrainer(Trainer):
             if load_best_model:
                 self._receive_best(model_file or self.saved_model_file)
             eval_data, load_best_model = own_samples(eval_data), False
+        self._by_blocks = self._is_too_large(eval_data)
+        if self._by_blocks:
+            eval_data = with_batches_of(eval_data, min(BLOCK_USERS, self.config["eval_batch_size"]))
         return super().evaluate(eval_data, load_best_model, model_file, show_progress)
 
     def _receive_best(self, file: Any) -> None:
@@ -82,6 +87,23 @@ class RunTrainer(Trainer):
         self.model.load_other_parameter(best["other_parameter"])
 
     # Everything else is for one process as for several.
+
+    def _is_too_large(self, eval_data: Any) -> bool:
+        """Whether to rank by blocks of items: the loader takes few users at once, as there are so many items."""
+        ranks_suffice = hasattr(self.model, "factors") and self.eval_collector.ranks_suffice
+        few = min(FEW_USERS, self.config["eval_batch_size"])
+        return ranks_suffice and isinstance(eval_data, FullSortEvalDataLoader) and eval_data.step < few
+
+    def _full_sort_batch_eval(self, batched_data: Any) -> Any:
+        """RecBole's scores of a batch; of a large catalogue the targets' ranks in their place."""
+        if not self._by_blocks:
+            return super()._full_sort_batch_eval(batched_data)
+        interaction, seen, positive_u, positive_i = batched_data
+        interaction, target = interaction.to(self.device), positive_i.to(self.device)
+        seen = seen if seen is None else tuple(index.to(self.device) for index in seen)
+        states, items = self.model.factors(interaction)
+        ranks = target_ranks_by_blocks(states, items, target, seen)
+        return interaction, ranks.masked_fill(ranks >= len(items), NEVER), positive_u, positive_i
 
     def _build_optimizer(self, **kwargs: Any) -> torch.optim.Optimizer:
         optimizer = super()._build_optimizer(**kwargs)

@@ -12,7 +12,7 @@ from recbole.evaluator import Collector, Evaluator
 from recbole.evaluator.collector import DataStruct
 
 from recbole_mqsa.config import Config
-from recbole_mqsa.evaluation import RankCollector, target_ranks
+from recbole_mqsa.evaluation import RankCollector, target_ranks, target_ranks_by_blocks
 
 INF, NAN = math.inf, math.nan
 
@@ -63,6 +63,29 @@ def test_ranks_with_items_left_out():
 def test_a_rank_by_hand(scores, target, rank):
     ours = target_ranks(torch.tensor([scores]), torch.tensor([target])).item()
     assert ours == rank if rank is not None else ours >= len(scores)
+
+
+@pytest.mark.parametrize("cells", [1, 100, 10**6])
+@pytest.mark.parametrize("levels", [2, 1000])
+def test_ranks_by_blocks_are_those_of_all_scores(cells, levels):
+    """Whole numbers as factors, so that scores are exact and many are equal."""
+    generator = torch.Generator().manual_seed(levels)
+    states, items = (torch.randint(levels, (n, 3), generator=generator).float() for n in (20, 57))
+    target = torch.randint(1, 57, (20,), generator=generator)
+    seen = torch.randint(20, (90,), generator=generator), torch.randint(1, 57, (90,), generator=generator)
+    states[3], states[4] = NAN, INF
+    scores = states @ items.T
+    scores[:, 0] = scores[seen] = -INF
+    assert (
+        target_ranks_by_blocks(states, items, target, seen, cells).tolist()
+        == target_ranks(scores, target).tolist()
+    )
+    scores = states @ items.T
+    scores[:, 0] = -INF
+    assert (
+        target_ranks_by_blocks(states, items, target, None, cells).tolist()
+        == target_ranks(scores, target).tolist()
+    )
 
 
 def settings(metrics, **other):

@@ -72,6 +72,45 @@ def test_no_step_asks_the_device_for_a_number(toy, settings):
     assert all(weight.grad is not None and weight.grad.is_meta for weight in model.parameters())
 
 
+@pytest.mark.parametrize("model", ["MQSATED", "FMLPRec"])
+@pytest.mark.parametrize("mask_seen", [True, False])
+def test_a_large_catalogue_is_ranked_by_blocks_alike(toy, trainer_for, monkeypatch, model, mask_seen):
+    random = np.random.default_rng(1)
+    sequences = {
+        f"u{user}": " ".join(f"i{item}" for item in random.integers(0, 40, size=9)) for user in range(30)
+    }
+    config = toy(sequences, model, mask_seen=mask_seen)
+    init_seed(3, True)
+    data, _, test = data_preparation(config, create_dataset(config))
+    trainer = trainer_for(data)
+    whole = trainer.evaluate(test, load_best_model=False)
+    ranks, sizes = trainer.eval_collector.ranks, []
+    monkeypatch.setattr(test, "step", 2)  # what a catalogue of a million items leaves of a batch
+    monkeypatch.setattr(trainer.model, "full_sort_predict", None)
+    factors = trainer.model.factors
+    monkeypatch.setattr(trainer.model, "factors", lambda batch: sizes.append(len(batch)) or factors(batch))
+    assert trainer.evaluate(test, load_best_model=False) == whole
+    assert torch.equal(trainer.eval_collector.ranks, ranks) and sizes == [30]
+
+
+def test_metrics_of_lists_need_all_scores(toy, trainer_for, monkeypatch):
+    config = toy(
+        {"ann": "a b c d e", "bob": "b c d e f"},
+        metrics=["Hit", "ItemCoverage"],
+        valid_metric="Hit@5",
+        topk=5,
+    )
+    data, _, test = data_preparation(config, create_dataset(config))
+    trainer = trainer_for(data)
+    trainer.eval_collector.data_collect(data)
+    monkeypatch.setattr(test, "step", 1)
+    monkeypatch.setattr(trainer.model, "factors", None)
+    monkeypatch.setattr(
+        trainer.model, "full_sort_predict", lambda batch: torch.arange(7.0).repeat(len(batch), 1)
+    )
+    assert trainer.evaluate(test, load_best_model=False)["itemcoverage@5"] > 0
+
+
 def test_nan_ends_training(trained):
     with pytest.raises(UserError, match="became NaN"):
         trained(learning_rate=1e38)

@@ -103,6 +103,11 @@ class FMLPRec(SequentialRecommender):
         items = self.item_embedding(interaction[self.ITEM_ID])
         return (self.forward(interaction[self.ITEM_SEQ]) * items).sum(1)
 
+    def factors(self, interaction: Any) -> tuple[Tensor, Tensor]:
+        """[B, D] and [I + 1, D], whose products are the scores of all items, padding first."""
+        return self.forward(interaction[self.ITEM_SEQ]), self.item_embedding.weight
+
     def full_sort_predict(self, interaction: Any) -> Tensor:
         """[B, I + 1] the scores of all items, padding first."""
-        return self.forward(interaction[self.ITEM_SEQ]) @ self.item_embedding.weight.T
+        states, items = self.factors(interaction)
+        return states @ items.T

@@ -113,6 +113,11 @@ class MQSATED(SequentialRecommender):
         states = self.forward(interaction[self.ITEM_SEQ])
         return (states * self.item_embedding(interaction[self.ITEM_ID])).sum(1)
 
+    def factors(self, interaction: Any) -> tuple[Tensor, Tensor]:
+        """[B, D] and [I + 1, D], whose products are the scores of all items, padding first."""
+        return self.forward(interaction[self.ITEM_SEQ]), self.item_embedding.weight
+
     def full_sort_predict(self, interaction: Any) -> Tensor:
         """[B, I + 1] the scores of all items, padding first."""
-        return self.forward(interaction[self.ITEM_SEQ]) @ self.item_embedding.weight.T
+        states, items = self.factors(interaction)
+        return states @ items.T

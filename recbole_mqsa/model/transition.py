@@ -131,7 +131,7 @@ def ges(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
     embedding = item_embedding_of(model, config, dataset)
     smoothing = Smoothing(smoothing_matrix(_counts(config, dataset)), config["ges_layers"])
     parametrize.register_parametrization(embedding, "weight", smoothing)
-    for name in ("losses", "calculate_loss", "predict", "full_sort_predict"):
+    for name in ("losses", "calculate_loss", "predict", "factors", "full_sort_predict"):
         if hasattr(model, name):
             setattr(model, name, functools.partial(_smoothed_once, getattr(model, name)))
     return {}

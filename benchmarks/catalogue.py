@@ -31,8 +31,8 @@ def measure(n_items: int, negatives: str) -> dict[str, Any]:
     from scipy import sparse  # isort: skip
 
     from recbole_mqsa.config import Config
-    from recbole_mqsa.evaluation import target_ranks_by_blocks
     from recbole_mqsa.model.mqsated import MQSATED
+    from recbole_mqsa.ranking import target_ranks_by_blocks
     from recbole_mqsa.row_adam import RowAdam
 
     random = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,85 +13,7 @@ from torch import Tensor
 
 from . import distributed
 from .errors import UserError
-
-BLOCK_USERS, BLOCK_CELLS = 256, 1 << 20
-"""Users ranked together where a catalogue is too large to score it for many at once, and scores held at a time."""
-FEW_USERS = 64
-"""Fewer users at once than this read the item embeddings more often than the products take."""
-
-
-def target_ranks(scores: Tensor, target: Tensor) -> Tensor:
-    """How many items rank before the target; ties go by item id.
-
-    A target that is itself left out (score -inf, as a seen item's) or NaN ranks last, and a NaN
-    score ranks before the target, so that a broken model never looks good.
-
-    Args:
-        scores: [B, I] with -inf where an item is left out.
-        target: [B] item ids.
-
-    Returns:
-        [B] ranks from 0.
-    """
-    own = scores.gather(1, target[:, None])
-    ranks = _before(scores, own, target, among=1)
-    return ranks.masked_fill(torch.isneginf(own.squeeze(1)), scores.size(1))
-
-
-def target_ranks_by_blocks(
-    states: Tensor,
-    items: Tensor,
-    target: Tensor,
-    seen: tuple[Tensor, Tensor] | None,
-    cells: int = BLOCK_CELLS,
-) -> Tensor:
-    """:func:`target_ranks` of the scores ``states @ items.T``, of which a block of items exists at a time.
-
-    Args:
-        states: [B, D].
-        items: [I, D]; row 0 is padding and never ranked.
-        target: [B] item ids.
-        seen: rows and items [N] of the scores to leave out.
-        cells: scores that a block may hold.
-
-    Returns:
-        [B] ranks from 0; I where the target is left out or has no score.
-    """
-    own = (states * items[target]).sum(1, keepdim=True)
-    row, item = seen or (target.new_zeros(0), target.new_zeros(0))
-    # The target is counted apart, so that its score has not to come out of a block to the last bit.
-    row, item = torch.cat([row, torch.arange(len(target), device=row.device)]), torch.cat([item, target])
-    item, order = item.sort()
-    row = row[order]
-    width = max(1, cells // max(1, len(states)))
-    firsts = list(range(1, len(items), width))
-    bounds = torch.searchsorted(item, torch.tensor([*firsts, len(items)], device=item.device)).tolist()
-    ranks = torch.zeros_like(target)
-    for first, begin, end in zip(firsts, bounds, bounds[1:]):
-        scores = states @ items[first : first + width].T
-        scores[row[begin:end], item[begin:end] - first] = -torch.inf
-        ranks += _before(scores, own, target - first)
-    lost = ~(own.squeeze(1) > -torch.inf)
-    if seen is not None:
-        lost[seen[0][seen[1] == target[seen[0]]]] = True
-    return ranks.masked_fill(lost, len(items))
-
-
-def _before(scores: Tensor, own: Tensor, target: Tensor, among: int = 0) -> Tensor:
-    """[B] how many of the items [B, J] rank before one of score ``own`` [B, 1] in column ``target`` [B].
-
-    ``among`` is 1 where that column is among them, and 0 where it is elsewhere or left out.
-    """
-    # Comparisons written as numbers: summing them is several times faster than counting booleans.
-    truth = torch.empty(scores.shape, device=scores.device)
-    not_better = torch.le(scores, own, out=truth).sum(1)
-    worse = torch.lt(scores, own, out=truth).sum(1)
-    before = scores.size(1) - not_better.long()
-    tied = torch.nonzero(not_better - worse > among).squeeze(1)
-    if len(tied):
-        earlier = torch.arange(scores.size(1), device=scores.device) < target[tied, None]
-        before[tied] += torch.count_nonzero((scores[tied] == own[tied]) & earlier, dim=1)
-    return before
+from .ranking import target_ranks, target_ranks_by_blocks, top_items_by_blocks
 
 
 def rank_table(ranks: Tensor, longest: int) -> Tensor:
@@ -117,6 +40,19 @@ NEVER = torch.iinfo(torch.long).max
 """The rank of a target that no list holds, however long the list and few the items."""
 
 
+@dataclass(frozen=True)
+class BestOfBlocks:
+    """What metrics read of a batch's scores, which never were there at once.
+
+    Args:
+        ranks: [B] of the targets.
+        items: [B, k] the best items, if a metric reads them.
+    """
+
+    ranks: Tensor
+    items: Tensor | None
+
+
 class RankCollector(Collector):
     """RecBole's collector, with the top k found from the target's rank instead of by sorting.
 
@@ -128,7 +64,7 @@ class RankCollector(Collector):
 
     Attributes:
         ranks: [samples] of the last evaluation, in the order of its data.
-        ranks_suffice: whether no metric reads more than the targets' ranks.
+        blocks_suffice: whether no metric reads more than the targets' ranks and the best items.
     """
 
     def __init__(self, config: Any) -> None:
@@ -138,15 +74,18 @@ class RankCollector(Collector):
             setattr(self.register, "rec.topk", False)  # so that super() leaves it to us
         needed = ("rec.items", "rec.meanrank", "rec.score", "data.label")
         self._by_sample = [name for name in needed if self.register.need(name)]
-        self.ranks_suffice = self.need_topk and not self._by_sample
+        reads = {*self._by_sample, *(["rec.topk"] if self.need_topk else [])}
+        self.blocks_suffice = bool(reads) and reads <= {"rec.topk", "rec.items"}
         self._ranks: list[Tensor] = []
         self.ranks = torch.empty(0, dtype=torch.long)
 
     def eval_batch_collect(
-        self, scores_tensor: Tensor, interaction: Any, positive_u: Tensor, positive_i: Tensor
+        self, scores_tensor: Tensor | BestOfBlocks, interaction: Any, positive_u: Tensor, positive_i: Tensor
     ) -> None:
-        if scores_tensor.dim() == 1:  # ranks, from the trainer, where they suffice
-            self._ranks.append(scores_tensor.cpu())
+        if isinstance(scores_tensor, BestOfBlocks):
+            self._ranks.append(scores_tensor.ranks.cpu())
+            if scores_tensor.items is not None:
+                self.data_struct.update_tensor("rec.items", scores_tensor.items)
             return
         super().eval_batch_collect(scores_tensor, interaction, positive_u, positive_i)
         if self.need_topk:
@@ -156,6 +95,14 @@ class RankCollector(Collector):
                 )
             ranks = target_ranks(scores_tensor, positive_i.to(scores_tensor.device))
             self._ranks.append(ranks.masked_fill(ranks >= scores_tensor.size(1), NEVER).cpu())
+
+    def by_blocks(self, states: Tensor, items: Tensor, target: Tensor, seen: Any) -> BestOfBlocks:
+        """What :meth:`eval_batch_collect` takes in place of the scores ``states @ items.T``, where it suffices."""
+        ranks = target_ranks_by_blocks(states, items, target, seen)
+        best = None
+        if "rec.items" in self._by_sample:
+            _, best = top_items_by_blocks(states, items, max(self.topk), seen)
+        return BestOfBlocks(ranks.masked_fill(ranks >= len(items), NEVER), best)
 
     def get_data_struct(self) -> Any:
         for name in filter(self.data_struct.__contains__, self._by_sample):

@@ -104,6 +104,7 @@ def register() -> None:
     replace_once(recbole.config.Config, "_update_internal_config_dict", _with_our_yaml)
     replace_once(recbole.data.utils, "get_dataloader", loader.where(serves, trains_on_sequences))
     replace_once(recbole.utils.case_study, "full_sort_scores", loader.masking_seen_items)
+    replace_once(recbole.utils.case_study, "full_sort_topk", loader.ranking_by_blocks)
     for module in (recbole.quick_start, recbole.quick_start.quick_start):
         module.load_data_and_model = load_data_and_model
 

@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from . import distributed
 from .errors import UserError
-from .evaluation import BLOCK_USERS, FEW_USERS, NEVER, RankCollector, target_ranks_by_blocks
+from .evaluation import RankCollector
 from .plain_data import safe_load
+from .ranking import BLOCK_USERS, FEW_USERS
 from .row_adam import RowAdam
 from .shares import JointLoss, own_rows, own_samples, with_batches_of
 
@@ -90,20 +91,20 @@ class RunTrainer(Trainer):
 
     def _is_too_large(self, eval_data: Any) -> bool:
         """Whether to rank by blocks of items: the loader takes few users at once, as there are so many items."""
-        ranks_suffice = hasattr(self.model, "factors") and self.eval_collector.ranks_suffice
+        possible = hasattr(self.model, "factors") and self.eval_collector.blocks_suffice
         few = min(FEW_USERS, self.config["eval_batch_size"])
-        return ranks_suffice and isinstance(eval_data, FullSortEvalDataLoader) and eval_data.step < few
+        return possible and isinstance(eval_data, FullSortEvalDataLoader) and eval_data.step < few
 
     def _full_sort_batch_eval(self, batched_data: Any) -> Any:
-        """RecBole's scores of a batch; of a large catalogue the targets' ranks in their place."""
+        """RecBole's scores of a batch; of a large catalogue what the metrics read of them."""
         if not self._by_blocks:
             return super()._full_sort_batch_eval(batched_data)
         interaction, seen, positive_u, positive_i = batched_data
         interaction, target = interaction.to(self.device), positive_i.to(self.device)
         seen = seen if seen is None else tuple(index.to(self.device) for index in seen)
         states, items = self.model.factors(interaction)
-        ranks = target_ranks_by_blocks(states, items, target, seen)
-        return interaction, ranks.masked_fill(ranks >= len(items), NEVER), positive_u, positive_i
+        best = self.eval_collector.by_blocks(states, items, target, seen)
+        return interaction, best, positive_u, positive_i
 
     def _build_optimizer(self, **kwargs: Any) -> torch.optim.Optimizer:
         optimizer = super()._build_optimizer(**kwargs)
@@ -223,7 +224,11 @@ class SequenceTrainer(RunTrainer):
 
 
 class CountingTrainer(RunTrainer):
-    """For models that count instead of learning: no steps, and new counts for each evaluation."""
+    """For models that count instead of learning: no steps, one epoch, and new counts for each evaluation."""
+
+    def __init__(self, config: Any, model: Any) -> None:
+        super().__init__(config, model)
+        self.epochs = min(1, config["epochs"])  # a data set's file may name more
 
     def _train_losses(
         self, train_data: Any, epoch_idx: int, loss_func: Any, show_progress: bool

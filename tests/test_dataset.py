@@ -10,6 +10,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.data.dataset import SequentialDataset
 from recbole.utils.case_study import full_sort_topk
 
+from recbole_mqsa import registry
 from recbole_mqsa.config import Config
 from recbole_mqsa.data.dataset import SequenceDataset
 from recbole_mqsa.data.loader import MaskedEvalLoader
@@ -293,6 +294,21 @@ def test_item_features_do_not_disturb(toy, tmp_path, trainer_for):
     trainer = trainer_for(train)
     trainer._train_epoch(train, 0)
     assert trainer.evaluate(test, load_best_model=False)["hit@20"] > 0
+
+
+def test_case_study_of_a_general_model(toy, trainer_for):
+    """RecBole asks its own loader for histories, which ours does not keep."""
+    config = toy(random_users(longest=9), "LightGCN")
+    train, _, test = data_preparation(config, registry.create_dataset(config))
+    model = trainer_for(train).model.eval()
+    users = test._dataset.inter_feat["user_id"].tolist()[5:15][::-1]
+    _, items = full_sort_topk(users, model, test, k=4)
+    offsets, flat = test._dataset.sequences.offsets, test._dataset.sequences.items
+    for user, listed in zip(users, items):
+        seen = set(flat[offsets[user] : offsets[user + 1] - 1].tolist())
+        scores = model.full_sort_predict({"user_id": torch.tensor([user])}).detach().flatten()
+        expected = sorted(set(range(1, len(scores))) - seen, key=lambda item: -scores[item])
+        assert listed.tolist() == expected[:4]
 
 
 @pytest.mark.parametrize("mask_seen", [True, False])

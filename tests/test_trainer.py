@@ -93,22 +93,38 @@ def test_a_large_catalogue_is_ranked_by_blocks_alike(toy, trainer_for, monkeypat
     assert torch.equal(trainer.eval_collector.ranks, ranks) and sizes == [30]
 
 
-def test_metrics_of_lists_need_all_scores(toy, trainer_for, monkeypatch):
+@pytest.mark.parametrize("metrics", [["Hit", "ItemCoverage", "GiniIndex"], ["ItemCoverage"]], ids=str)
+def test_lists_of_a_large_catalogue_are_found_by_blocks(toy, trainer_for, monkeypatch, metrics):
     config = toy(
-        {"ann": "a b c d e", "bob": "b c d e f"},
-        metrics=["Hit", "ItemCoverage"],
-        valid_metric="Hit@5",
-        topk=5,
+        {"ann": "a b c d e f", "bob": "b c d e f a"}, metrics=metrics, valid_metric=f"{metrics[0]}@2", topk=2
     )
+    init_seed(3, True)
     data, _, test = data_preparation(config, create_dataset(config))
     trainer = trainer_for(data)
     trainer.eval_collector.data_collect(data)
+    whole = trainer.evaluate(test, load_best_model=False)
     monkeypatch.setattr(test, "step", 1)
-    monkeypatch.setattr(trainer.model, "factors", None)
+    monkeypatch.setattr(trainer.model, "full_sort_predict", None)
+    assert trainer.evaluate(test, load_best_model=False) == whole
+
+
+def test_a_metric_of_scores_takes_them_all(toy, trainer_for, monkeypatch):
+    config = toy(
+        {"ann": "a b c d e f", "bob": "b c d e f a"},
+        metrics=["Hit", "GAUC"],
+        valid_metric="Hit@2",
+        topk=2,
+        mask_seen=False,
+    )
+    init_seed(3, True)
+    data, _, test = data_preparation(config, create_dataset(config))
+    trainer = trainer_for(data)
+    monkeypatch.setattr(test, "step", 1)
+    monkeypatch.setattr(trainer.model, "factors", lambda batch: pytest.fail("GAUC reads every score"))
     monkeypatch.setattr(
         trainer.model, "full_sort_predict", lambda batch: torch.arange(7.0).repeat(len(batch), 1)
     )
-    assert trainer.evaluate(test, load_best_model=False)["itemcoverage@5"] > 0
+    assert 0 <= trainer.evaluate(test, load_best_model=False)["gauc"] <= 1
 
 
 def test_nan_ends_training(trained):

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..evaluation import NEVER, metrics_of_ranks, target_ranks
+from ..evaluation import NEVER, metrics_of_ranks
 from ..model.transition import item_embedding_of
 from ..quick_start import load_data_and_model
+from ..ranking import target_ranks
 from ..run_folder import CHECKPOINT, read_result
 
 TOP, CANDIDATES = 20, 100

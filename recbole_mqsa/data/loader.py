@@ -11,6 +11,7 @@ from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.data.dataloader.abstract_dataloader import AbstractDataLoader
 from recbole.data.interaction import Interaction
 
+from ..ranking import top_items_by_blocks
 from .dataset import SequenceDataset
 from .sequences import flatten_spans
 
@@ -145,20 +146,51 @@ def where(
     return wrap
 
 
+def ranking_by_blocks(full_sort_topk: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps RecBole's recommendation of the k best items, so that not all scores of all users exist at once."""
+
+    @torch.no_grad()
+    def topk(uid_series: Any, model: Any, test_data: Any, k: int, device: Any = None) -> Any:
+        if not (isinstance(test_data, MaskedEvalLoader) and hasattr(model, "factors")):
+            return full_sort_topk(uid_series, model, test_data, k, device)
+        index = _RowsOfUsers(test_data._dataset, test_data.uid_field).of(uid_series)
+        states, items = model.eval().factors(test_data._dataset[index].to(device or torch.device("cpu")))
+        seen = test_data.seen_index(index)
+        if seen is not None:
+            seen = seen[0].to(items.device), seen[1].to(items.device)
+        return top_items_by_blocks(states, items, k, seen)
+
+    return topk
+
+
+class _RowsOfUsers:
+    """What RecBole's case study reads of a loader, for any model: the samples of some users, without a mask."""
+
+    is_sequential = True
+
+    def __init__(self, dataset: SequenceDataset, uid_field: str) -> None:
+        self.dataset, self.uid_field = dataset, uid_field
+
+    def of(self, users: Any) -> np.ndarray:
+        """The samples of users, one user after another."""
+        own = self.dataset.inter_feat[self.uid_field] == torch.as_tensor(users)[:, None]
+        return own.nonzero(as_tuple=True)[1].numpy()
+
+
 def masking_seen_items(full_sort_scores: Callable[..., Any]) -> Callable[..., Any]:
     """Wraps RecBole's case study, so that what it recommends leaves out seen items as evaluation does."""
 
     def masked_scores(uid_series: Any, model: Any, test_data: Any, device: Any = None) -> torch.Tensor:
-        masked = isinstance(test_data, MaskedEvalLoader)
-        if masked and hasattr(model, "count"):  # it knows more when testing than when validating
+        if not isinstance(test_data, MaskedEvalLoader):
+            return full_sort_scores(uid_series, model, test_data, device)
+        if hasattr(model, "count"):  # it knows more when testing than when validating
             model.count(test_data._dataset)
-        scores = full_sort_scores(uid_series, model, test_data, device)
-        if masked:
-            users = test_data._dataset.inter_feat[test_data.uid_field]
-            _, index = (users == torch.as_tensor(uid_series)[:, None]).nonzero(as_tuple=True)
-            seen = test_data.seen_index(index.numpy())
-            if seen is not None:
-                scores[seen] = -np.inf
+        # RecBole asks a loader of general models for histories of its own making; a sample is a row for all here.
+        rows = _RowsOfUsers(test_data._dataset, test_data.uid_field)
+        scores = full_sort_scores(uid_series, model, rows, device)
+        seen = test_data.seen_index(rows.of(uid_series))
+        if seen is not None:
+            scores[seen] = -np.inf
         return scores
 
     return masked_scores

@@ -171,7 +171,8 @@ def _by_sample(config: Any, folder: Path, train_data: Any, test_data: Any, ranks
         return {}
     if distributed.is_main():
         run_folder.write_ranks(folder, test.inter_feat[test.uid_field], ranks)
-    frequency = slices.transition_frequency(train_data._dataset.transition_counts(), test)
+    counts = train_data._dataset.transition_counts(longest=slices.LONGEST)
+    frequency = slices.transition_frequency(counts, test)
     return {"slices": plain(slices.by_transition_frequency(config, frequency, ranks))}
 
 

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from .evaluation import metrics_of_ranks
 
+LONGEST = 50
+"""Items of a training sequence whose transitions count, the paper's T: the same slices for every model."""
+
 
 def transition_frequency(counts: sparse.csr_matrix, test: Any) -> np.ndarray:
     """[S] how often the test item follows the last input item in ``counts``.

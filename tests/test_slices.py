@@ -32,6 +32,18 @@ def test_the_frequency_is_that_of_training(toy: Any) -> None:
     assert found.tolist() == [0, 0, 2, 2]
 
 
+def test_slices_are_the_same_whatever_a_model_reads(toy: Any, tmp_path: Path) -> None:
+    """Caser reads five items; what is counted in training must not depend on it."""
+    drawn = np.random.default_rng(0).integers(0, 40, (30, 24))
+    sequences = {f"u{n}": " ".join(f"i{item}" for item in row) for n, row in enumerate(drawn)}
+    found = []
+    for longest in (2, 50):
+        config = toy(sequences, "MQSATED", MAX_ITEM_LIST_LENGTH=longest, query_windows=[1, 2], epochs=1)
+        result = run(config, tmp_path / f"run-{longest}").result["slices"]
+        found.append({name: of["samples"] for name, of in result.items()})
+    assert found[0] == found[1] and 0 < found[0][">0"] < 30
+
+
 def test_each_slice_has_its_own_metrics() -> None:
     found = slices.by_transition_frequency(SETTINGS, np.array([0, 2, 0, 1]), torch.tensor([0, 1, NEVER, 2]))
     half, third = 1 / np.log2(3), 1 / 2

@@ -188,18 +188,21 @@ class SequenceDataset(FastDataset):
         begin, end = self._spans(self.train_end)
         return LONG_SEQUENCES[self.config["long_sequences"] or "last"](begin, end, self.max_item_list_len - 1)
 
-    def transition_counts(self, time_span: int = 1) -> sparse.csr_matrix:
+    def transition_counts(self, time_span: int = 1, longest: int | None = None) -> sparse.csr_matrix:
         """[I + 1, I + 1] counts over what is known before this part is predicted.
 
-        The training part of a sequence is cut to its last T items first, as training itself is,
+        The training part of a sequence is cut to its last items first, as training itself is,
         unless ``long_sequences`` is 'windows'; validation actions are added when testing.
+
+        Args:
+            time_span: k; pairs count at distances 1 to k.
+            longest: items of a sequence that count; by default T, as many as the model reads.
         """
         begin, end = self._spans(self.known_end)
         if self.config["long_sequences"] != "windows":
             train_end = self.train_end[self.known_end >= 0]
-            begin, _ = last_window(
-                begin, np.where(train_end >= 0, train_end, end), self.max_item_list_len - 1
-            )
+            longest = longest or self.max_item_list_len
+            begin, _ = last_window(begin, np.where(train_end >= 0, train_end, end), longest - 1)
         return count_transitions(self.sequences.items, begin, end, self.item_num, time_span)
 
     def item_counts(self) -> np.ndarray:

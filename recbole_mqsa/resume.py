@@ -1,7 +1,7 @@
 """All that a run needs to go on after a kill, as if nothing had happened: in one file, ``state.pth``.
 
-The state is that between two epochs: weights, optimiser, what early stopping counts, every source of
-random numbers, and the record so far. A resumed run repeats what an uninterrupted one does, bit for bit
+The state is that between two epochs: weights, the best ones so far, optimiser, what early stopping counts, every
+source of random numbers, and the record so far. A resumed run repeats what an uninterrupted one does, bit for bit
 on one thread of the same machine.
 """
 
@@ -19,7 +19,7 @@ import torch
 from . import distributed
 from .errors import UserError
 from .plain_data import convert, pack_leaf, plain, safe_load, unpack
-from .run_folder import differing, peak_memory_bytes
+from .run_folder import CHECKPOINT, differing, peak_memory_bytes
 
 STATE = "state.pth"
 SECONDS = 30.0
@@ -36,7 +36,7 @@ class Resume:
     """
 
     def __init__(self, folder: Path, config: Any) -> None:
-        self.file = folder / STATE
+        self.file, self.checkpoint = folder / STATE, folder / CHECKPOINT
         self.settings = plain(config.final_config_dict)
         self.written = time.monotonic()
         self.peak: dict[str, int] = {}
@@ -56,6 +56,11 @@ class Resume:
         trainer.model.load_state_dict(state["model"])
         trainer.optimizer.load_state_dict(state["optimizer"])
         train_data.generator.set_state(state["random"]["loader"].cpu())
+        if distributed.is_main() and state["checkpoint"] is not None:
+            # That of the folder may be of an epoch after the state, which has yet to be repeated.
+            draft = self.checkpoint.with_suffix(".part")
+            draft.write_bytes(state["checkpoint"].cpu().numpy().tobytes())
+            os.replace(draft, self.checkpoint)
         _set_random([state["random"], *state.get("others_random", [])][distributed.rank()])
         self.peak = state["peak_memory_bytes"]
 
@@ -87,11 +92,18 @@ class Resume:
             "random": {**_get_random(), "loader": train_data.generator.get_state()},
             **({"others_random": others} if others else {}),
             "peak_memory_bytes": self.peak_memory_bytes(),
+            "checkpoint": self._best(),
         }
         draft = self.file.with_suffix(".part")
         torch.save(convert(state, pack_leaf), draft)
         os.replace(draft, self.file)
         self.written = time.monotonic()
+
+    def _best(self) -> torch.Tensor | None:
+        """The bytes of the best epoch's checkpoint; None before there is one."""
+        if not self.checkpoint.exists():
+            return None
+        return torch.from_numpy(np.fromfile(self.checkpoint, dtype=np.uint8))
 
     def peak_memory_bytes(self) -> dict[str, int]:
         """The largest memory of all processes that this run took."""

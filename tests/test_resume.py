@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from test_learning import write_chain
 
 from recbole_mqsa import resume
 from recbole_mqsa.config import Config
 from recbole_mqsa.errors import UserError
 from recbole_mqsa.pipeline import run
+from recbole_mqsa.trainer import RunTrainer
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
@@ -75,6 +77,24 @@ def test_goes_on_where_it_was(
     assert not (tmp_path / "broken" / resume.STATE).exists()
 
 
+def test_the_best_weights_are_those_of_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkpoint of an epoch after the state may never come again, where numbers differ in their last digits."""
+    monkeypatch.setattr(resume, "SECONDS", 0.0)
+    write_chain(tmp_path, certainty=0.8)
+    whole = run(config(tmp_path, "MQSATED"), tmp_path / "whole")
+    with pytest.raises(Killed):
+        run(config(tmp_path, "MQSATED"), tmp_path / "broken", kill_after(3))
+    state, checkpoint = (tmp_path / "broken" / name for name in (resume.STATE, "checkpoint.pth"))
+    best = torch.load(state, weights_only=True)["checkpoint"].numpy().tobytes()
+    checkpoint.write_bytes(b"of an epoch that was lost")
+    monkeypatch.setattr(
+        RunTrainer, "_valid_epoch", lambda *_, **__: (0.0, {})
+    )  # nothing is better from here on
+    resumed = run(config(tmp_path, "MQSATED"), tmp_path / "broken", resume=True)
+    assert checkpoint.read_bytes() == best
+    assert resumed.result["best_epoch"] <= 3 and set(resumed.result["test"]) == set(whole.result["test"])
+
+
 def test_a_finished_run_is_returned_as_it_is(tmp_path: Path) -> None:
     write_chain(tmp_path, certainty=0.8)
     first = run(config(tmp_path, "Pop"), tmp_path / "run", resume=True)
@@ -97,7 +117,7 @@ def test_other_settings_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_without_resume_an_unfinished_run_is_refused(tmp_path: Path) -> None:
     write_chain(tmp_path, certainty=0.8)
     with pytest.raises(Killed):
-        run(config(tmp_path, "Pop", epochs=3), tmp_path / "run", kill_after(1))
+        run(config(tmp_path, "Pop", epochs=3), tmp_path / "run", kill_after(0))
     with pytest.raises(UserError, match="already holds an unfinished run"):
         run(config(tmp_path, "Pop", epochs=3), tmp_path / "run")
 

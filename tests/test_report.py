@@ -237,8 +237,9 @@ def test_in_a_browser(report: Path, tmp_path: Path, width: int) -> None:
     assert seen["console"] == seen["errors"] == []
     assert seen["inner"] == width
     assert seen["scroll"] <= width
-    # Results, slices and cost of both data sets; runs without a result; settings given, shared, and by row.
-    assert seen["tables"] == 6 + 1 + 2 + len(ROWS)
+    # Results, slices and cost of both data sets; their slices in the five other metrics; runs without a result;
+    # settings given, shared, and by row.
+    assert seen["tables"] == 6 + 2 * 5 + 1 + 2 + len(ROWS)
     assert seen["rows"] == len(ROWS)
     assert [label for label, *_ in seen["pictures"]] == [
         f"{dataset}: {what}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from test_learning import write_chain
 
 from recbole_mqsa.benchmark.cells import Cell, Row, cells_of
+from recbole_mqsa.benchmark.plan import locked
 from recbole_mqsa.benchmark.schedule import divided_cores, estimate, rest, run_cells, train_command
 from recbole_mqsa.cli import main
 from recbole_mqsa.errors import UserError
@@ -99,7 +101,10 @@ def test_what_runs_is_watched(tmp_path: Path) -> None:
     (cells[1].folder / "epochs.csv").write_text("epoch\n0\n1\n")
     watched: list[str] = []
     assert run_cells(cells, {}, say=lambda _: None, watch=watched.append, command=fake(2.5))
-    assert watched[0].startswith("one: 2 epochs, ") and watched[0].endswith("; 1 left, about 30.0 s")
+    # Of the 30 seconds some have passed.
+    assert watched[0].startswith("one: 2 epochs, ") and re.search(
+        r"; 1 left, about 2[6-9]\.\d s$", watched[0]
+    )  # of 30, of which some have passed
 
 
 def test_cores_are_divided() -> None:
@@ -124,6 +129,9 @@ def test_time_is_estimated_from_what_is_finished(tmp_path: Path) -> None:
     ahead = [cell for cell in cells if not cell.finished]
     assert rest(ahead, cells, 2) == "6 left, about 3.3 min and 4 of unknown time"  # (100 + 300) / 2 jobs
     assert rest([], cells, 1) == "nothing left"
+    running = [named["data", "one", 2], named["more", "one", 2]]
+    elapsed = {id(running[0]): 130.0, id(running[1]): 200.0}  # the first takes longer than was thought
+    assert rest(running, cells, 1, elapsed) == "2 left, about 1.7 min"
 
 
 def test_the_command_trains_the_row(tmp_path: Path) -> None:
@@ -131,6 +139,28 @@ def test_the_command_trains_the_row(tmp_path: Path) -> None:
     words = train_command(cell, {"epochs": 3, "topk": [10], "name": "x"})
     assert "--topk=[5, 20]" in words and "--topk=[10]" not in words  # the row's own comes first
     assert {"--model=Pop", "--dataset=data", "--seed=7", "--epochs=3", "--name='x'", "--resume"} <= set(words)
+
+
+def test_a_second_benchmark_in_the_folder_is_refused(tmp_path: Path) -> None:
+    with (
+        locked(tmp_path / "b"),
+        pytest.raises(UserError, match="another benchmark is writing"),
+        locked(tmp_path / "b"),
+    ):
+        pass
+    with locked(tmp_path / "b"):
+        pass
+    assert not list((tmp_path / "b").iterdir())
+
+
+def test_cells_get_the_flag_and_no_progress_bar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What every cell is given has passed the check before, so it must not fail them all."""
+    write_chain(tmp_path, certainty=0.9)
+    words = ["benchmark", "--models=Pop", "--datasets=chain", f"--data_path={tmp_path}", "--allow_unknown"]
+    words += ["--mine=3", "--show_progress=True", f"--output_dir={tmp_path / 'b'}"]
+    assert main(words) == 0, capsys.readouterr()
 
 
 @pytest.mark.parametrize(

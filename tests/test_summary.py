@@ -77,6 +77,28 @@ def test_ties_share_the_mark_and_leave_the_next_value_second(tmp_path: Path) -> 
     assert found.comparison is None  # no row is the proposed one
 
 
+def test_an_ablation_compares_the_full_model(tmp_path: Path) -> None:
+    write(tmp_path, {"full": [0.4, 0.4, 0.5], "without TED": [0.2, 0.3, 0.3]})
+    write_plan(tmp_path, ["full", "without TED"], ["d"], [1, 2, 3], {"kind": "ablation"})
+    results = summarise(*read_benchmark(tmp_path))
+    assert results.proposed == "full"
+    assert results.columns["d"][0].comparison.baseline == "without TED"
+
+
+def test_every_metric_has_its_slices(tmp_path: Path) -> None:
+    slices = {
+        "0": {"samples": 6, "hit@5": 0.1, "ndcg@20": 0.2},
+        ">0": {"samples": 4, "hit@5": 0.5, "ndcg@20": 0.6},
+    }
+    slices["all"] = {"samples": 10, "hit@5": 0.3, "ndcg@20": 0.4}
+    write_plan(tmp_path, ["A"], ["d"], [1])
+    test = {"hit@5": 0.3, "ndcg@20": 0.4, "itemcoverage@5": 0.9}  # the last is of all lists together
+    write_cell(tmp_path, "d", "A", 1, test, slices=slices)
+    found = summarise(*read_benchmark(tmp_path)).all_slices["d"]
+    means = {name: [column.entries[0].mean for column in columns] for name, columns in found.items()}
+    assert means == {"hit@5": [0.1, 0.5, 0.3], "ndcg@20": [0.2, 0.6, 0.4]}
+
+
 def test_a_single_row_is_neither_best_nor_compared(tmp_path: Path) -> None:
     write(tmp_path, {"A": [None], "MQSATED": [0.3]})
     found = of(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,12 @@ def _run(
     """Plans, checks, runs and reports; 0 if every cell is finished, 1 if one failed."""
     from ..config import read_config_files
     from . import schedule
-    from .plan import check_settings_of, write_plan
+    from .plan import check_settings_of, locked, write_plan
     from .report import write_report
     from .rows import words
 
     settings = {**read_config_files(words(options.get("config_files", ""))), **settings}
+    settings.pop("show_progress", None)  # a cell has no terminal to show it on
     for one in sorted({"dataset", "model", "seed"} & settings.keys()):
         instead = f"write --{one}s" if one != "model" or name == "benchmark" else "leave it out"
         raise UserError(f"{one} is {settings[one]}, but each cell has its own; {instead}")
@@ -113,12 +115,15 @@ def _run(
             )
         print(schedule.rest([cell for cell in cells if not cell.finished], cells, jobs))
         return 0
-    write_plan(folder, rows, datasets, seeds, study)
-    try:
-        whole = schedule.run_cells(cells, settings, jobs, _say, _watch if sys.stdout.isatty() else None)
-    finally:
-        write_report(folder)
-        print(f"the report is {folder / 'report.html'}")
+    with locked(folder):
+        write_plan(folder, rows, datasets, seeds, study)
+        try:
+            watch = _watch if sys.stdout.isatty() else None
+            command = partial(schedule.train_command, flags=sorted(flags & {"allow_unknown"}))
+            whole = schedule.run_cells(cells, settings, jobs, _say, watch, command)
+        finally:
+            write_report(folder)
+            print(f"the report is {folder / 'report.html'}")
     return 0 if whole else 1
 
 

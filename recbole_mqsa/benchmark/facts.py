@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 from .cells import Cell
 from .formats import MISSING, listing, metric_label, plural, processor
-from .summary import MIN_SEEDS, PROPOSED, SIGNIFICANT, Column, Results, by_row, parts
+from .summary import MIN_SEEDS, SIGNIFICANT, Column, Results, by_row, parts
 
 
 def title(results: Results) -> str:
@@ -21,14 +21,14 @@ def title(results: Results) -> str:
         return f"{models}: {plural(len(study['values']), 'value')} of {study['param']} on {where}"
     if study.get("kind") == "ablation":
         return f"{models}: ablation with {plural(len(rows), 'variant')} on {where}"
-    if PROPOSED in rows and len(rows) > 1:
-        return f"{PROPOSED} against {plural(len(rows) - 1, 'baseline')} on {where}"
+    if results.proposed in rows and len(rows) > 1:
+        return f"{results.proposed} against {plural(len(rows) - 1, other(results))} on {where}"
     return f"{plural(len(rows), 'model')} on {where}"
 
 
 def other(results: Results) -> str:
-    """What a row is that is not the proposed one."""
-    return "variant" if (results.plan.get("study") or {}).get("kind") == "ablation" else "baseline"
+    """What a row is that is not the proposed one: a variant, if all are of its model."""
+    return "variant" if len({row.model for row in results.rows}) == 1 else "baseline"
 
 
 def outcome(results: Results) -> str:
@@ -36,10 +36,10 @@ def outcome(results: Results) -> str:
     compared = [c for columns in results.columns.values() for c in columns if c.comparison]
     if not compared:
         return ""
-    won = [c for c in compared if PROPOSED in c.best]
-    lost = [c for c in compared if PROPOSED not in c.best]
+    won = [c for c in compared if results.proposed in c.best]
+    lost = [c for c in compared if results.proposed not in c.best]
     text = (
-        f"{PROPOSED} has the best mean in {len(won)} of {plural(len(compared), 'column')} "
+        f"{results.proposed} has the best mean in {len(won)} of {plural(len(compared), 'column')} "
         f"(each metric on each data set){_clear(won)}."
     )
     if lost:
@@ -73,7 +73,7 @@ def table_notes(results: Results) -> list[str]:
     if not compared:
         return notes
     notes.append(
-        f"Improvement: {PROPOSED} over the {other(results)} with the best mean, in percent of that mean. "
+        f"Improvement: {results.proposed} over the {other(results)} with the best mean, in percent of that mean. "
         f"* is p < {SIGNIFICANT} in a two-sided paired t-test of the two, whichever is better; "
         "p is not corrected for the number of tests."
     )

@@ -9,7 +9,7 @@ from typing import Callable
 from . import facts, figures
 from .formats import listing, memory, metric_label, number, probability
 from .look import SCRIPT, STYLE
-from .summary import PROPOSED, Column, Entry, Results
+from .summary import Column, Entry, Results
 from .tables import COST_NOTE, cost_table, improvement, seeds_of
 
 # What the browser may load: nothing. It holds even if a name slipped through unescaped.
@@ -92,7 +92,7 @@ def _comparison(results: Results, dataset: str, columns: list[Column], kind: str
     body = []
     for place, entry in enumerate(columns[0].entries):
         cells = "".join(_cell(column, column.entries[place]) for column in columns)
-        body.append(_row(entry.row.name, cells, seeds_of(entry)))
+        body.append(_row(results, entry.row.name, cells, seeds_of(entry)))
     foot = []
     compared = [column.comparison for column in columns]
     if any(compared):
@@ -118,8 +118,8 @@ def _cell(column: Column, entry: Entry) -> str:
     return f'<td data-value="{entry.mean!r}">{text}</td>'
 
 
-def _row(name: str, cells: str, note: str = "") -> str:
-    own = ' class="own"' if name == PROPOSED else ""
+def _row(results: Results, name: str, cells: str, note: str = "") -> str:
+    own = ' class="own"' if name == results.proposed else ""
     beside = f" <small>{note}</small>" if note else ""
     return f'<tr{own}><th scope="row">{escape(name)}{beside}</th>{cells}</tr>'
 
@@ -150,7 +150,15 @@ def _table(
 def _slices(results: Results) -> str:
     tables = _comparisons(results, results.slices, "slice")
     intro = f'<p class="soft">{metric_label(str(results.metric))}. {escape(facts.SLICE_NOTE)}</p>'
-    return f'{intro}<div class="grid">{tables}</div>' if tables else ""
+    others = [
+        f"<details><summary>{metric_label(metric)}</summary>"
+        f'<div class="grid">{_comparisons(results, {d: of.get(metric, []) for d, of in found.items()}, "slice")}</div>'
+        "</details>"
+        for found in [results.all_slices]
+        for metric in dict.fromkeys(name for of in found.values() for name in of)
+        if metric != results.metric
+    ]
+    return f'{intro}<div class="grid">{tables}</div>{"".join(others)}' if tables else ""
 
 
 def _costs(results: Results) -> str:
@@ -160,7 +168,9 @@ def _costs(results: Results) -> str:
         if heads:
             body = []
             for cost, texts in rows:
-                body.append(_row(cost.row.name, "".join(f"<td>{escape(text)}</td>" for text in texts)))
+                body.append(
+                    _row(results, cost.row.name, "".join(f"<td>{escape(text)}</td>" for text in texts))
+                )
             tables.append(_table(["", *heads], body, f"<b>{escape(dataset)}</b>", kind="costs"))
     return "\n".join([f'<p class="soft">{COST_NOTE}</p>', *tables]) if tables else ""
 
@@ -193,7 +203,7 @@ def _legend(results: Results) -> str:
     items = "".join(
         f'<li><button type="button" aria-pressed="false" data-row="{look.place}">'
         f"{figures.swatch(look)}{escape(name)}</button></li>"
-        for name, look in figures.looks(results.rows).items()
+        for name, look in figures.looks(results.rows, results.proposed).items()
     )
     return f'<ul class="legend">{items}</ul>'
 
@@ -201,7 +211,7 @@ def _legend(results: Results) -> str:
 def _curves(results: Results) -> str:
     if results.metric is None:
         return ""
-    styles = figures.looks(results.rows)
+    styles = figures.looks(results.rows, results.proposed)
     pictures = {d: figures.curves(results.cells, d, results.metric, styles) for d in results.datasets}
     if not any(pictures.values()):
         return ""
@@ -216,7 +226,7 @@ def _curves(results: Results) -> str:
 def _scatter(results: Results) -> str:
     if results.metric is None:
         return ""
-    styles = figures.looks(results.rows)
+    styles = figures.looks(results.rows, results.proposed)
     pictures = {d: figures.scatter(results.cells, d, results.metric, styles) for d in results.datasets}
     notes = {}
     for dataset in results.datasets:
@@ -238,7 +248,7 @@ def _sweep(results: Results) -> str:
     study = results.plan.get("study") or {}
     if study.get("kind") != "sweep" or results.metric is None:
         return ""
-    styles = figures.looks(results.rows)
+    styles = figures.looks(results.rows, results.proposed)
     param, values = str(study["param"]), study["values"]
     pictures = {
         dataset: figures.sweep(results.cells, dataset, results.metric, param, values, styles)

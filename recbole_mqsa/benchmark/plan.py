@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,29 @@ from ..errors import UserError
 from ..plain_data import plain
 from ..run_folder import differing
 from .cells import BENCHMARK, Cell, Row
+
+LOCK = "benchmark.lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps a second benchmark out of the folder, as each writes its own plan and report there.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it ends with the process
+        except BlockingIOError as problem:
+            raise UserError(
+                f"another benchmark is writing {folder}; wait for it, or name another output_dir"
+            ) from problem
+        try:
+            yield
+        finally:
+            (folder / LOCK).unlink(missing_ok=True)
 
 
 def write_plan(

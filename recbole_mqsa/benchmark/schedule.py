@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -47,9 +47,21 @@ def estimate(cell: Cell, cells: Sequence[Cell]) -> float | None:
     return sum(seconds_of(other.result) for other in same) / len(same) if same else None
 
 
-def rest(ahead: Sequence[Cell], cells: Sequence[Cell], jobs: int) -> str:
-    """How long the cells ``ahead`` will take, as words, as far as those that are finished tell."""
-    guesses = [estimate(cell, cells) for cell in ahead]
+def rest(
+    ahead: Sequence[Cell], cells: Sequence[Cell], jobs: int, elapsed: Mapping[int, float] | None = None
+) -> str:
+    """How long the cells ``ahead`` will take, as words, as far as those that are finished tell.
+
+    Args:
+        ahead: those that wait or run.
+        cells: all of the benchmark.
+        jobs: how many run at once.
+        elapsed: seconds that those that run have run, by their ``id``.
+    """
+    guesses: list[float | None] = []
+    for cell in ahead:
+        guess = estimate(cell, cells)
+        guesses.append(None if guess is None else max(0.0, guess - (elapsed or {}).get(id(cell), 0.0)))
     known = [guess for guess in guesses if guess is not None]
     if not guesses:
         return "nothing left"
@@ -88,6 +100,10 @@ def run_cells(
         place = f"[{numbers[id(cell)]:>{len(str(len(cells)))}}/{len(cells)}]"
         say(f"{place} {cell.dataset}  {cell.row.name}  seed {cell.seed}  {text}")
 
+    def left() -> str:
+        elapsed = {id(one.cell): time.monotonic() - one.start for one in running}
+        return rest([*waiting, *(one.cell for one in running)], cells, jobs, elapsed)
+
     try:
         while waiting or running:
             while waiting and shares:
@@ -97,8 +113,7 @@ def run_cells(
                 running.append(_start(cell, (command or train_command)(cell, settings), shares.pop()))
             time.sleep(POLL_SECONDS)
             if watch is not None and time.monotonic() - watched >= 1:
-                ahead = [*waiting, *(one.cell for one in running)]
-                watch(f"{'; '.join(map(_progress, running))}; {rest(ahead, cells, jobs)}")
+                watch(f"{'; '.join(map(_progress, running))}; {left()}")
                 watched = time.monotonic()
             for one in [one for one in running if one.process.poll() is not None]:
                 running.remove(one)
@@ -108,20 +123,20 @@ def run_cells(
                 ended = (
                     f"FAILED after {took}: {failure}" if failure else f"done in {took}, {_score(one.cell)}"
                 )
-                ahead = [*waiting, *(other.cell for other in running)]
-                line(one.cell, f"{ended}; {rest(ahead, cells, jobs)}")
+                line(one.cell, f"{ended}; {left()}")
     finally:  # interrupted: what runs is stopped, its state stays
         for one in running:
             _stop(one)
     return all(cell.finished for cell in cells)
 
 
-def train_command(cell: Cell, settings: dict[str, Any]) -> list[str]:
+def train_command(cell: Cell, settings: dict[str, Any], flags: Iterable[str] = ()) -> list[str]:
     """The command line that trains one cell, as its ``result.json`` records it."""
     given = {**settings, **cell.row.settings, "seed": cell.seed}
     options = {"model": cell.row.model, "dataset": cell.dataset, "output_dir": str(cell.folder)}
     return [
         *(sys.executable, "-m", PACKAGE.name, "train", "--resume"),
+        *(f"--{flag}" for flag in flags),
         *(f"--{key}={value}" for key, value in options.items()),
         *(f"--{key}={value!r}" for key, value in given.items()),
         "--show_progress=False",

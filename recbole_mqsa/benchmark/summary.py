@@ -16,8 +16,8 @@ from ..errors import UserError
 from .cells import Cell, Row
 from .formats import metric_order
 
-PROPOSED = "MQSATED"
-"""The row that improvements are reported for; all others are baselines."""
+PROPOSED = {"ablation": "full"}
+"""The row that improvements are reported for in each kind of study; in any other report it is MQSATED."""
 
 SIGNIFICANT = 0.05
 MIN_SEEDS = 3
@@ -110,6 +110,7 @@ class Results:
         metric: the one that slices and figures show; None before any run is finished.
         columns: by data set, every metric over all test samples.
         slices: by data set, ``metric`` in each slice; empty where its runs have none.
+        all_slices: by data set and metric, the same of every metric.
     """
 
     plan: dict[str, Any]
@@ -117,6 +118,12 @@ class Results:
     metric: str | None
     columns: dict[str, list[Column]]
     slices: dict[str, list[Column]]
+    all_slices: dict[str, dict[str, list[Column]]]
+
+    @property
+    def proposed(self) -> str:
+        """The name of the row that improvements are reported for, whether or not there is one of the name."""
+        return proposed(self.plan)
 
     @property
     def datasets(self) -> list[str]:
@@ -133,14 +140,26 @@ class Results:
 
 def summarise(plan: dict[str, Any], cells: Sequence[Cell]) -> Results:
     """Every column that a report has."""
-    metric, names = main_metric(cells), metrics(cells)
-    columns, slices = {}, {}
+    metric, names, own = main_metric(cells), metrics(cells), proposed(plan)
+    columns, slices, all_slices = {}, {}, {}
     for dataset in dict.fromkeys(cell.dataset for cell in cells):
-        columns[dataset] = [column(cells, dataset, name) for name in names]
+        columns[dataset] = [column(cells, dataset, name, proposed=own) for name in names]
         found = parts([cell for cell in cells if cell.dataset == dataset])
-        sliced = metric is not None and set(found) - {ALL}
-        slices[dataset] = [column(cells, dataset, str(metric), part) for part in found] if sliced else []
-    return Results(plan, tuple(cells), metric, columns, slices)
+        sliced = names if set(found) - {ALL} else []
+        of = {name: [column(cells, dataset, name, part, own) for part in found] for name in sliced}
+        # What only all lists together tell, such as coverage, no slice has.
+        all_slices[dataset] = {
+            name: found
+            for name, found in of.items()
+            if any(entry.values for one in found if one.part != ALL for entry in one.entries)
+        }
+        slices[dataset] = all_slices[dataset].get(str(metric), [])
+    return Results(plan, tuple(cells), metric, columns, slices, all_slices)
+
+
+def proposed(plan: dict[str, Any]) -> str:
+    """The row of a plan that improvements are reported for."""
+    return PROPOSED.get((plan.get("study") or {}).get("kind", ""), "MQSATED")
 
 
 def metrics(cells: Iterable[Cell]) -> list[str]:
@@ -184,8 +203,10 @@ def by_row(cells: Iterable[Cell], dataset: str) -> dict[str, list[Cell]]:
     return rows
 
 
-def column(cells: Sequence[Cell], dataset: str, metric: str, part: str = ALL) -> Column:
-    """All rows on one metric of one data set."""
+def column(
+    cells: Sequence[Cell], dataset: str, metric: str, part: str = ALL, proposed: str = "MQSATED"
+) -> Column:
+    """All rows on one metric of one data set, ``proposed`` compared with the best of the others."""
     entries = []
     for members in by_row(cells, dataset).values():
         found = {cell.seed: value(cell, metric, part) for cell in members}
@@ -200,7 +221,13 @@ def column(cells: Sequence[Cell], dataset: str, metric: str, part: str = ALL) ->
         for place in (slice(0, 1), slice(1, 2))
     )
     return Column(
-        dataset, metric, part, tuple(entries), best, second, _comparison(entries, scores, metric, part)
+        dataset,
+        metric,
+        part,
+        tuple(entries),
+        best,
+        second,
+        _comparison(entries, scores, proposed, metric, part),
     )
 
 
@@ -212,15 +239,17 @@ def spread(values: Sequence[float]) -> tuple[float | None, float | None]:
     )
 
 
-def _comparison(entries: list[Entry], scores: dict[str, float], metric: str, part: str) -> Comparison | None:
+def _comparison(
+    entries: list[Entry], scores: dict[str, float], proposed: str, metric: str, part: str
+) -> Comparison | None:
     by_name = {entry.row.name: entry for entry in entries}
-    baselines = [name for name in scores if name != PROPOSED]
-    if PROPOSED not in scores or not baselines:
+    baselines = [name for name in scores if name != proposed]
+    if proposed not in scores or not baselines:
         return None
     other = max(baselines, key=scores.__getitem__)  # the first of equals
     theirs = scores[other]
-    improvement = 100 * (scores[PROPOSED] - theirs) / abs(theirs) if theirs else None
-    return Comparison(other, improvement, *_paired(by_name[PROPOSED], by_name[other], metric, part))
+    improvement = 100 * (scores[proposed] - theirs) / abs(theirs) if theirs else None
+    return Comparison(other, improvement, *_paired(by_name[proposed], by_name[other], metric, part))
 
 
 def _paired(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from . import facts
 from .costs import Cost, costs, of_cell
 from .formats import MINUS, count, duration, memory, metric_label, number, operations, percent, probability
-from .summary import ALL, PROPOSED, Column, Entry, Results
+from .summary import ALL, Column, Entry, Results
 
 COSTS = {
     "parameters": "Parameters",
@@ -205,7 +205,7 @@ def facts_comment(results: Results) -> list[str]:
 def _tex_table(results: Results, dataset: str) -> str:
     columns = results.columns[dataset]
     entries = columns[0].entries
-    own = [place for place, entry in enumerate(entries) if entry.row.name == PROPOSED]
+    own = [place for place, entry in enumerate(entries) if entry.row.name == results.proposed]
     lines = [
         r"\begin{table*}[t]",
         r"  \centering\scriptsize\setlength{\tabcolsep}{3pt}",

@@ -101,6 +101,10 @@ def main() -> None:
     compared = in_own_process(*sys.argv[1:], "--contender=losses")
     for where, parts in compared.items():
         print(f"{where:20}" + "".join(f"{name:>16} {loss:.6f}" for name, loss in parts.items()))
+    for precision in ("float32", "bfloat16"):
+        here, there = compared[f"{precision} on cpu"], compared[f"{precision} on cuda"]
+        worst = max(abs(there[name] / loss - 1) for name, loss in here.items())
+        print(f"{precision}: largest relative difference {worst:.1e} (asked: 1e-3)")
     taken: dict[str, list[dict[str, Any]]] = {name: [] for name in EPOCHS}
     for _ in range(arguments.repeats):
         for name, runs in taken.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -34,10 +35,12 @@ def literal(text: str) -> Any:
     try:
         value = ast.literal_eval(word)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return text
+        bare = _BARE_LIST.fullmatch(word)  # as in yaml: [Hit, NDCG]
+        return [literal(part.strip()) for part in bare[1].split(",")] if bare else text
     return value if isinstance(value, (str, int, float, list, tuple, dict, type(None))) else text
 
 
+_BARE_LIST = re.compile(r"\[([\w@.\s-]+(?:,[\w@.\s-]+)*)\]")
 _WORDS = {"true": True, "false": False, "none": None, "null": None, "~": None}
 
 

@@ -178,6 +178,16 @@ EVERY_MODEL: tuple[Rule, ...] = (
     *_number("of at least 0", lambda value: value >= 0, "weight_decay"),
     *_switch("mask_seen", "repeatable", "show_progress"),
     _one_of("long_sequences", "last", "windows"),
+    (
+        "negatives",
+        lambda value, config: value == "full" or _draws(config),
+        "'full', as {model} draws no items",
+    ),
+    (
+        "sparse_gradients",
+        lambda value, config: value is False or _draws(config),
+        "False, as {model} draws no items",
+    ),
     _one_of("prefixes", "all", "longest"),
     ("metrics", _metrics_exist, f"metrics all by rank or all by value, out of {', '.join(metric_types)}"),
     ("topk", _cut_offs, "one or more whole numbers of at least 1"),
@@ -231,6 +241,11 @@ OUR_MODELS: tuple[Rule, ...] = (
     ("train_neg_sample_args", _samples_nothing, "none, as {model} learns from all items"),
 )
 """What those of this package's models have to be besides; elsewhere some of the names mean other things."""
+
+
+def _draws(config: Any) -> bool:
+    """Whether the model has losses over drawn items: it names the setting in its own file."""
+    return config["model"] == "MQSATED"
 
 
 def _is_ours(config: Any) -> bool:

@@ -204,6 +204,7 @@ REFUSED = {
     "negatives_beta": [-0.5, 2, "half"],
     "sparse_gradients": [True, 1],  # the others are as they are by default: a full softmax
     "n_heads": [0, 3, 64.0],
+    "length_groups": [0, 2.5, 6],  # several are for others
     "n_layers": [0, "two"],
     "hidden_size": [0, 64.0],
     "inner_size": [0],
@@ -383,3 +384,10 @@ def test_the_settings_are_described_from_the_yaml_files():
     assert rows["learner"] == ("Training Settings", "adam", "The name of used optimizer.")
     assert all(text for _, _, text in rows.values())
     assert "alpha" not in [key for _, key, *_ in describe_settings("SASRec", "ml-100k")]
+
+
+@pytest.mark.parametrize("given", [{"negatives": 256}, {"sparse_gradients": True}], ids=str)
+@pytest.mark.parametrize("model", ["SASRec", "FMLPRec"])
+def test_what_a_model_would_ignore_is_refused(model, given):
+    with pytest.raises(UserError, match=f"as {model} draws no items"):
+        Config(model, "ml-100k", config_dict=given)

@@ -26,6 +26,9 @@ SPELLED = "__import__('os').getcwd()"
         ("null", None),
         ("~", None),
         ("'1'", "1"),
+        ("[Hit, NDCG]", ["Hit", "NDCG"]),
+        ("[NDCG@5]", ["NDCG@5"]),
+        ("[ a, 2, true ]", ["a", 2, True]),
     ],
 )
 def test_a_literal_is_read(text: str, value: object) -> None:
@@ -44,6 +47,9 @@ def test_a_literal_is_read(text: str, value: object) -> None:
         "2019-2-1",
         "007",
         "[",
+        "[a, b",
+        "[sum(1), 2]",
+        "[a,, b]",
         "",
         "\t",
         "b'x'",

@@ -23,11 +23,13 @@ EXACT = ("BERT4Rec", "GRU4Rec", "SASRec")
 def with_length_groups(model: Any, config: Any) -> Any:
     """A model whose ``calculate_loss`` goes through ``length_groups`` groups; unchanged for 1 or None.
 
+    On a GPU it is unchanged too: there padding costs less than being asked for the lengths of a batch.
+
     Args:
         model: one of ``EXACT``, just built; it is changed and returned.
         config: the settings.
     """
-    if (config["length_groups"] or 1) > 1:
+    if (config["length_groups"] or 1) > 1 and config["device"].type == "cpu":
         model.calculate_loss = functools.partial(_by_groups, own=model.calculate_loss, config=config)
     return model
 
@@ -52,13 +54,14 @@ def _cut(part: Any, config: Any) -> Any:
     """
     width = part[config["ITEM_ID_FIELD"] + config["LIST_SUFFIX"]].size(1)
     longest = max(1, int(part[config["ITEM_LIST_LENGTH_FIELD"]].max()))
-    for name in part.columns:
+    masked = [config[field] for field in ("MASK_INDEX", "POS_ITEMS", "NEG_ITEMS") if config[field] in part]
+    for name in set(part.columns) - set(masked):
         if part[name].dim() == 2 and part[name].size(1) == width:
             part.interaction[name] = part[name][:, :longest].contiguous()
-    if config["MASK_INDEX"] in part:
+    if masked:
         most = max(1, int((part[config["MASK_INDEX"]] > 0).sum(1).max()))
-        for field in ("MASK_INDEX", "POS_ITEMS", "NEG_ITEMS"):
-            part.interaction[config[field]] = part[config[field]][:, -most:].contiguous()
+        for name in masked:
+            part.interaction[name] = part[name][:, -most:].contiguous()
     return part
 
 

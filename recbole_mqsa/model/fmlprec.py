@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor, nn
 
+from .dropout import dropout
 from .losses import recommendation_loss, softmax_options
 
 
@@ -46,7 +47,7 @@ class FilterBlock(nn.Module):
         return self.feedforward_norm(self._dropout(inner) + states)
 
     def _dropout(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout_prob, self.training)
+        return dropout(x, self.dropout_prob, self.training)
 
 
 class FMLPRec(SequentialRecommender):
@@ -79,7 +80,7 @@ class FMLPRec(SequentialRecommender):
         """[B, T'] item ids, padded at either side, to [B, D]: the state at the newest item."""
         items = F.pad(self._left_padded(item_seq), (self.max_seq_length - item_seq.size(1), 0))
         states = self.norm(self.item_embedding(items) + self.position_embedding.weight)
-        states = F.dropout(states, self.hidden_dropout_prob, self.training)
+        states = dropout(states, self.hidden_dropout_prob, self.training)
         for block in self.blocks:
             states = block(states, newest=block is self.blocks[-1])
         return states[:, -1]

@@ -1,0 +1,63 @@
+"""Where the time of a training epoch of MQSA-TED goes, by torch's operations.
+
+    OMP_NUM_THREADS=1 python benchmarks/operations.py --data_path=../shared/datasets --dataset=amazon-beauty
+
+One epoch is profiled after two that are not. A share is an operation's own time, without that of those it calls, in
+percent of all; the profiler itself slows small operations most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from harness import write_record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dataset", default="ml-100k")
+    parser.add_argument("--data_path", default="dataset/")
+    parser.add_argument("--most", type=int, default=12, help="operations that are named")
+    parser.add_argument("--output", help="file for the figures as JSON")
+    arguments = parser.parse_args()
+
+    import recbole_mqsa  # noqa: F401  (before RecBole)
+    from recbole.data import data_preparation  # isort: skip
+    from recbole.utils import init_seed  # isort: skip
+    from torch.profiler import ProfilerActivity, profile  # isort: skip
+
+    from recbole_mqsa import compat
+    from recbole_mqsa.config import Config
+    from recbole_mqsa.model.transition import build_model
+    from recbole_mqsa.registry import create_dataset
+    from recbole_mqsa.trainer import trainer_class
+
+    with tempfile.TemporaryDirectory() as folder:
+        compat.tensorboard_folder.set(Path(folder))
+        settings = {"data_path": arguments.data_path, "checkpoint_dir": folder, "show_progress": False}
+        config = Config("MQSATED", arguments.dataset, config_dict=settings)
+        init_seed(config["seed"], config["reproducibility"])
+        train_data, *_ = data_preparation(config, create_dataset(config))
+        model = build_model(config, train_data._dataset)
+        trainer = trainer_class(config["MODEL_TYPE"], config["model"])(config, model)
+        for epoch in range(2):
+            trainer._train_epoch(train_data, epoch)
+        with profile(activities=[ProfilerActivity.CPU]) as profiled:
+            trainer._train_epoch(train_data, 2)
+    own = {event.key: event.self_cpu_time_total for event in profiled.key_averages()}
+    total = sum(own.values())
+    shares = {name: 100 * time / total for name, time in sorted(own.items(), key=lambda item: -item[1])}
+    named = dict(list(shares.items())[: arguments.most])
+    for name, share in named.items():
+        print(f"{name:40}{share:>6.1f} %")
+    print(f"{'all others':40}{100 - sum(named.values()):>6.1f} %")
+    if arguments.output:
+        write_record(arguments.output, {"seconds": total / 1e6, "percent": named})
+
+
+if __name__ == "__main__":
+    main()

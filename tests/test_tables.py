@@ -135,6 +135,16 @@ def test_latex(three: Path) -> None:
     assert [rule for rule in ("toprule", "midrule", "bottomrule") if f"\\{rule}" not in lines] == []
 
 
+def test_latex_has_the_slices_too(tmp_path: Path) -> None:
+    slices = {"0": {"samples": 6, "ndcg@20": 0.2}, ">0": {"samples": 4, "ndcg@20": 0.6}}
+    slices["all"] = {"samples": 10, "ndcg@20": 0.4}
+    write_plan(tmp_path, ["A"], ["d"], [1])
+    write_cell(tmp_path, "d", "A", 1, {"ndcg@20": 0.4}, slices=slices)
+    lines = [line.strip() for line in latex(read(tmp_path)).splitlines()]
+    assert r"& 0 (6) & \textgreater{}0 (4) & all (10) \\" in lines
+    assert r"A & 0.2000 & 0.6000 & 0.4000 \\" in lines
+
+
 def test_names_are_escaped(tmp_path: Path) -> None:
     name = r"A_1 & 50% \x {y} $z$ #~^ <b>|*`"
     write_plan(tmp_path, [(name, "A", {})], ["d_1"], [1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from . import facts
 from .costs import Cost, costs, of_cell
@@ -188,12 +188,23 @@ def long_csv(results: Results) -> str:
 
 
 def latex(results: Results) -> str:
-    r"""``report.tex``: a ``table*`` a data set, which spans both columns where there are two.
+    r"""``report.tex``: a ``table*`` a data set, which spans both columns where there are two, and one of its slices.
 
     The document has to load ``booktabs``.
     """
     parts = ["% Needs \\usepackage{booktabs}.", *facts_comment(results)]
-    parts += [_tex_table(results, dataset) for dataset in results.datasets if results.columns[dataset]]
+    for dataset in results.datasets:
+        about = f"{dataset}: {facts.spread_note(results.seeds)}."
+        if results.columns[dataset]:
+            parts.append(
+                _tex_table(
+                    results, results.columns[dataset], about, lambda column: metric_label(column.metric)
+                )
+            )
+        if results.slices[dataset]:
+            about = f"{dataset}, {metric_label(str(results.metric))}: {facts.spread_note(results.seeds)}."
+            note = f"{about} {facts.SLICE_NOTE}"
+            parts.append(_tex_table(results, results.slices[dataset], note, facts.slice_label))
     return "\n".join(parts) + "\n"
 
 
@@ -202,17 +213,18 @@ def facts_comment(results: Results) -> list[str]:
     return [f"% {' '.join(note.split())}" for note in facts.table_notes(results)]
 
 
-def _tex_table(results: Results, dataset: str) -> str:
-    columns = results.columns[dataset]
+def _tex_table(
+    results: Results, columns: Sequence[Column], caption: str, label: Callable[[Column], str]
+) -> str:
     entries = columns[0].entries
     own = [place for place, entry in enumerate(entries) if entry.row.name == results.proposed]
     lines = [
         r"\begin{table*}[t]",
         r"  \centering\scriptsize\setlength{\tabcolsep}{3pt}",
-        rf"  \caption{{{tex(dataset)}: {tex(facts.spread_note(results.seeds))}.}}",
+        rf"  \caption{{{tex(caption)}}}",
         rf"  \begin{{tabular}}{{l{'c' * len(columns)}}}",
         r"    \toprule",
-        "    & " + " & ".join(tex(metric_label(c.metric)) for c in columns) + r" \\",
+        "    & " + " & ".join(tex(label(c)) for c in columns) + r" \\",
         r"    \midrule",
     ]
     for place, entry in enumerate(entries):

@@ -56,7 +56,7 @@ class Resume:
         trainer.model.load_state_dict(state["model"])
         trainer.optimizer.load_state_dict(state["optimizer"])
         train_data.generator.set_state(state["random"]["loader"].cpu())
-        if distributed.is_main() and state["checkpoint"] is not None:
+        if distributed.is_main() and state.get("checkpoint") is not None:
             # That of the folder may be of an epoch after the state, which has yet to be repeated.
             draft = self.checkpoint.with_suffix(".part")
             draft.write_bytes(state["checkpoint"].cpu().numpy().tobytes())

@@ -23,7 +23,7 @@ from .cells import Cell, Row
 from .costs import costs
 from .epochs import curve
 from .formats import duration, metric_label
-from .summary import by_row, column
+from .summary import PROPOSED, by_row, column
 
 PALETTE = ("#d1480f", "#0b64a8", "#c27c00", "#00856a", "#b04f8c", "#3a9bd6", "#767676")
 """After Okabe and Ito, darkened for white; the first is the proposed row's. ``--series-0`` and on in CSS."""
@@ -45,7 +45,7 @@ class Look:
     proposed: bool
 
 
-def looks(rows: Sequence[Row], proposed: str = "MQSATED") -> dict[str, Look]:
+def looks(rows: Sequence[Row], proposed: str = PROPOSED) -> dict[str, Look]:
     """One look a row, in the plan's order; the ``proposed`` one's stands out."""
     found, others = {}, 0
     for place, row in enumerate(rows):

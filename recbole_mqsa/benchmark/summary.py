@@ -16,8 +16,8 @@ from ..errors import UserError
 from .cells import Cell, Row
 from .formats import metric_order
 
-PROPOSED = {"ablation": "full"}
-"""The row that improvements are reported for in each kind of study; in any other report it is MQSATED."""
+PROPOSED, PROPOSED_IN = "MQSATED", {"ablation": "full"}
+"""The row that improvements are reported for, and that of some kinds of study."""
 
 SIGNIFICANT = 0.05
 MIN_SEEDS = 3
@@ -159,7 +159,7 @@ def summarise(plan: dict[str, Any], cells: Sequence[Cell]) -> Results:
 
 def proposed(plan: dict[str, Any]) -> str:
     """The row of a plan that improvements are reported for."""
-    return PROPOSED.get((plan.get("study") or {}).get("kind", ""), "MQSATED")
+    return PROPOSED_IN.get((plan.get("study") or {}).get("kind", ""), PROPOSED)
 
 
 def metrics(cells: Iterable[Cell]) -> list[str]:
@@ -204,7 +204,7 @@ def by_row(cells: Iterable[Cell], dataset: str) -> dict[str, list[Cell]]:
 
 
 def column(
-    cells: Sequence[Cell], dataset: str, metric: str, part: str = ALL, proposed: str = "MQSATED"
+    cells: Sequence[Cell], dataset: str, metric: str, part: str = ALL, proposed: str = PROPOSED
 ) -> Column:
     """All rows on one metric of one data set, ``proposed`` compared with the best of the others."""
     entries = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import os
 import shutil
 import signal
 import sys
@@ -90,9 +91,11 @@ def train(options: dict[str, str], flags: set[str], settings: dict[str, Any]) ->
     """Train a model, choose its epoch on validation, test it."""
     from . import distributed
     from .config import Config
-    from .launch import spawn
+    from .launch import PARENT, end_with, spawn
     from .pipeline import run
 
+    if (parent := os.environ.pop(PARENT, None)) is not None:  # it is not for the processes of this one
+        end_with(int(parent))
     if "resume" in flags and "output_dir" not in options:
         raise UserError("--resume goes on with a run: name its folder with --output_dir")
     config = Config(

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import torch
+from recbole.model.abstract_recommender import SequentialRecommender
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -18,10 +19,12 @@ def parameters(model: torch.nn.Module) -> int:
 def scoring_flops(model: Any, eval_data: Any) -> int | None:
     """Floating-point operations of the matrix products and convolutions that score all items for one user.
 
-    What is computed once for all users, such as LightGCN's propagation, is not counted, nor are
-    elementwise operations and Fourier transforms. None where the model scores item by item only.
+    The user's input is as long as inputs can be, T items, for models without padding cost as much as they read.
+    What is computed once for all users, such as LightGCN's propagation, is not counted, nor are elementwise
+    operations (among them MQSA-TED's attention, of one query a window, and its pooling) and Fourier transforms.
+    None where the model scores item by item only.
     """
-    interaction = eval_data.collate_fn([0])[0].to(model.device)
+    interaction = _longest_input(model, eval_data.collate_fn([0])[0]).to(model.device)
     model.eval()
     counter = FlopCounterMode(display=False)
     learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -40,3 +43,13 @@ def scoring_flops(model: Any, eval_data: Any) -> int | None:
         for parameter in learnt:
             parameter.requires_grad_(True)
     return counter.get_total_flops()
+
+
+def _longest_input(model: Any, interaction: Any) -> Any:
+    """The interaction of one user with T items in the place of those that it reads, if the model reads any."""
+    if isinstance(model, SequentialRecommender):
+        length = model.max_seq_length
+        items = torch.arange(length) % (model.n_items - 1) + 1
+        interaction.interaction[model.ITEM_SEQ] = items[None]
+        interaction.interaction[model.ITEM_SEQ_LEN] = torch.tensor([length])
+    return interaction

@@ -19,6 +19,8 @@ import torch.distributed as dist
 
 from .errors import PeerLost, UserError
 
+PARENT = "RECBOLE_MQSA_PARENT"
+"""The environment's name for the id of the process without which a run shall not go on."""
 HOST = "127.0.0.1"
 PATIENCE = 10.0
 """Seconds that a failed process may take to end, and that the one to blame may take to fail after its peers."""
@@ -152,3 +154,14 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def end_with(parent: int) -> None:
+    """Terminates this process, which keeps what it has learnt, once ``parent`` (an id) is no longer its parent."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

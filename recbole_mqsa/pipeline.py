@@ -147,7 +147,12 @@ def _load(config: Any, logger: logging.Logger) -> tuple[Any, Any, Any]:
     try:
         dataset = create_dataset(config)
         logger.info(dataset)
-        return data_preparation(config, dataset)
+        parts = data_preparation(config, dataset)
+        if not len(parts[2]._dataset):
+            raise UserError(
+                f"eval_args {config['eval_args']} leaves nothing to test; name a split with a test part"
+            )
+        return parts
     except UserError:
         raise
     except (AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
@@ -169,10 +174,10 @@ def _by_sample(config: Any, folder: Path, train_data: Any, test_data: Any, ranks
     test = test_data._dataset
     if not isinstance(test_data, MaskedEvalLoader) or len(ranks) != len(test):
         return {}
-    if distributed.is_main():
-        run_folder.write_ranks(folder, test.inter_feat[test.uid_field], ranks)
     counts = train_data._dataset.transition_counts(longest=slices.LONGEST)
     frequency = slices.transition_frequency(counts, test)
+    if distributed.is_main():
+        run_folder.write_ranks(folder, test.inter_feat[test.uid_field], ranks, frequency)
     return {"slices": plain(slices.by_transition_frequency(config, frequency, ranks))}
 
 

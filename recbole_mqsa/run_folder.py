@@ -176,8 +176,11 @@ def _processor() -> str:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return platform.processor()
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found.group(1) if found else platform.processor()
+    found = dict(re.findall(r"^(model name|cpu family|model)\s*:\s*(.+)$", text, re.MULTILINE))
+    name = found.get("model name", platform.processor())
+    if {"cpu family", "model"} <= found.keys():  # a name may be that of several generations
+        name += f" (family {found['cpu family']}, model {found['model']})"
+    return name
 
 
 def portable(settings: dict[str, Any]) -> dict[str, Any]:
@@ -212,12 +215,16 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
 
-def write_ranks(folder: Path, users: torch.Tensor, ranks: torch.Tensor) -> None:
-    """``ranks.npz``: user and rank of each test sample, [S] each; rank -1 where the item is never hit."""
+def write_ranks(folder: Path, users: torch.Tensor, ranks: torch.Tensor, frequency: np.ndarray) -> None:
+    """``ranks.npz``, of each test sample, [S] each: ``users``, ``ranks`` and ``frequency``.
+
+    A rank is -1 where the item is never hit; the frequency is that of the test item's transition in training.
+    """
     limited = ranks.where(ranks < np.iinfo(np.int32).max, -1)
-    np.savez_compressed(
-        folder / "ranks.npz", users=users.numpy().astype(np.int32), ranks=limited.numpy().astype(np.int32)
+    of_users, of_ranks, of_frequency = (
+        array.astype(np.int32) for array in (users.numpy(), limited.numpy(), frequency)
     )
+    np.savez_compressed(folder / "ranks.npz", users=of_users, ranks=of_ranks, frequency=of_frequency)
 
 
 def write_result(folder: Path, result: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ A model that only remembers transitions is good where the test's own one was see
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,13 @@ from .evaluation import metrics_of_ranks
 
 LONGEST = 50
 """Items of a training sequence whose transitions count, the paper's T: the same slices for every model."""
+
+SLICES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "0": lambda frequency: frequency == 0,
+    ">0": lambda frequency: frequency > 0,
+    "all": lambda frequency: frequency >= 0,
+}
+"""Which samples a slice has: [S] frequencies of their transitions to [S] booleans."""
 
 
 def transition_frequency(counts: sparse.csr_matrix, test: Any) -> np.ndarray:
@@ -30,16 +38,14 @@ def transition_frequency(counts: sparse.csr_matrix, test: Any) -> np.ndarray:
 
 
 def by_transition_frequency(config: Any, frequency: np.ndarray, ranks: Tensor) -> dict[str, dict[str, float]]:
-    """Number of samples and every metric by rank for the slices "0", ">0" and "all".
+    """Number of samples and every metric by rank for each of ``SLICES``.
 
     Args:
         config: RecBole's settings, of which metrics, topk and decimals are read.
         frequency: [S] from :func:`transition_frequency`.
         ranks: [S] of the same samples, from :class:`RankCollector`.
     """
-    seen = torch.from_numpy(frequency > 0)
-    slices = {"0": ~seen, ">0": seen, "all": torch.ones_like(seen)}
     return {
         name: {"samples": int(of.sum()), **(metrics_of_ranks(config, ranks[of]) if of.any() else {})}
-        for name, of in slices.items()
+        for name, of in ((name, torch.from_numpy(has(frequency))) for name, has in SLICES.items())
     }

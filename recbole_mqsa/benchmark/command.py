@@ -20,6 +20,8 @@ OPTIONS = {
     "jobs": "Cells that run at once, the cores divided among them; 1 by default.",
     "output_dir": "The benchmark's folder, where its finished cells are; by default below runs.",
 }
+RESERVED = {"dataset", "model", "seed"}
+"""Settings that a benchmark gives to each cell."""
 FLAGS = {"dry_run": "List the cells and the time they will take, and run nothing."}
 
 
@@ -41,6 +43,9 @@ def sweep(options: dict[str, str], flags: set[str], settings: dict[str, Any]) ->
         )
     values = values_of(options["values"])
     param = options["param"]
+    if param in RESERVED:
+        instead = f"write --{param}s" if param in {"dataset", "seed"} else "name a setting of the model"
+        raise UserError(f"sweep cannot vary {param}, which each run has of its own; {instead}")
     if param in settings:
         raise UserError(f"--{param} is what is swept; leave it out of the settings")
     rows = swept_rows(options.get("model", "MQSATED"), param, values)
@@ -95,7 +100,7 @@ def _run(
 
     settings = {**read_config_files(words(options.get("config_files", ""))), **settings}
     settings.pop("show_progress", None)  # a cell has no terminal to show it on
-    for one in sorted({"dataset", "model", "seed"} & settings.keys()):
+    for one in sorted(RESERVED & settings.keys()):
         instead = f"write --{one}s" if one != "model" or name == "benchmark" else "leave it out"
         raise UserError(f"{one} is {settings[one]}, but each cell has its own; {instead}")
     datasets = words(options.get("datasets", "amazon-beauty"))

@@ -98,7 +98,7 @@ def order_sensitivity(model: Any, samples: Iterator[Batch], config: Any) -> dict
             interaction = _swapped(batch.interaction, model) if swap else batch.interaction
             scores = _scores(model, interaction, batch.seen)
             ranks.append(_ranks(scores, batch.target)[long])
-            tops.append(scores.topk(TOP).indices[long])
+            tops.append(scores.topk(min(TOP, scores.size(1))).indices[long])
         common = (tops[0][:, :, None] == tops[1][:, None, :]).any(2).float().mean(1)
         changed.append(1 - common)
     return {

@@ -22,7 +22,7 @@ def title(results: Results) -> str:
     if study.get("kind") == "ablation":
         return f"{models}: ablation with {plural(len(rows), 'variant')} on {where}"
     if results.proposed in rows and len(rows) > 1:
-        return f"{results.proposed} against {plural(len(rows) - 1, other(results))} on {where}"
+        return f"{results.proposed} against {plural(len(results.rivals), other(results))} on {where}"
     return f"{plural(len(rows), 'model')} on {where}"
 
 
@@ -44,6 +44,10 @@ def outcome(results: Results) -> str:
     )
     if lost:
         text += f" In the other {len(lost)} a {other(results)} is better{_clear(lost)}."
+    finished = {cell.row.name for cell in results.cells if cell.finished}
+    absent = [name for name in results.rivals if name not in finished]
+    if absent:
+        text += f" No run of {listing(absent)} is finished."
     return text
 
 
@@ -109,7 +113,8 @@ def _pairing(over: str, seeds: tuple[int, ...], pairs: dict[str, int]) -> str:
 
 SLICE_NOTE = (
     "Test samples by how often the transition from the last input item to the test item occurs in training: "
-    "never (0), at least once (>0), and all of them; in brackets how many."
+    "never (0), at least once (>0), and all of them; in brackets how many. Where users are paired, a slice's t-test "
+    "pairs its own."
 )
 
 

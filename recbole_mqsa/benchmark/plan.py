@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..config import Config
 from ..errors import UserError
@@ -31,6 +31,8 @@ def locked(folder: Path) -> Iterator[None]:
     with (folder / LOCK).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it ends with the process
+            if not _is_at(lock, folder / LOCK):  # its former holder has just removed it
+                raise BlockingIOError
         except BlockingIOError as problem:
             raise UserError(
                 f"another benchmark is writing {folder}; wait for it, or name another output_dir"
@@ -39,6 +41,14 @@ def locked(folder: Path) -> Iterator[None]:
             yield
         finally:
             (folder / LOCK).unlink(missing_ok=True)
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Whether an open file is the one that ``path`` leads to."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def write_plan(

@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
+from ..launch import PARENT
 from ..properties import PACKAGE
 from .cells import FAILED, Cell
-from .formats import duration
+from .formats import duration, plural
 
 ERRORS = "errors.txt"
+SPEAKER, TRACEBACK = "recbole-mqsa:", "Traceback (most recent call last):"
 POLL_SECONDS, STOP_SECONDS = 0.2, 20.0
 
 
@@ -69,7 +71,8 @@ def rest(
         return f"{len(guesses)} left, time unknown"
     unknown = len(guesses) - len(known)
     more = f" and {unknown} of unknown time" if unknown else ""
-    return f"{len(guesses)} left, about {duration(sum(known) / jobs)}{more}"
+    longest = max(max(known), sum(known) / jobs)  # a cell is not divided
+    return f"{len(guesses)} left, about {duration(longest)}{more}"
 
 
 def run_cells(
@@ -110,10 +113,11 @@ def run_cells(
                 cell = waiting.pop(0)
                 guess = estimate(cell, cells)
                 line(cell, "running" + (f", about {duration(guess)}" if guess is not None else ""))
-                running.append(_start(cell, (command or train_command)(cell, settings), shares.pop()))
+                words = (command or train_command)(cell, settings)
+                running.append(_start(cell, words, shares.pop(), processes=int(settings.get("nproc", 1))))
             time.sleep(POLL_SECONDS)
             if watch is not None and time.monotonic() - watched >= 1:
-                watch(f"{'; '.join(map(_progress, running))}; {left()}")
+                watch(f"{left()}; {'; '.join(map(_progress, running))}")
                 watched = time.monotonic()
             for one in [one for one in running if one.process.poll() is not None]:
                 running.remove(one)
@@ -155,12 +159,15 @@ def divided_cores(jobs: int) -> list[list[int]]:
     return [cores[job::jobs] for job in range(jobs)]
 
 
-def _start(cell: Cell, command: list[str], cores: list[int]) -> _Running:
+def _start(cell: Cell, command: list[str], cores: list[int], processes: int) -> _Running:
+    """Runs a cell on its cores, which its ``processes`` share; it ends with this process."""
     cell.folder.mkdir(parents=True, exist_ok=True)
-    (cell.folder / FAILED).unlink(missing_ok=True)
+    for former in (FAILED, ERRORS):  # not just emptied: a former attempt may not have ended, and writes on
+        (cell.folder / former).unlink(missing_ok=True)
     errors = (cell.folder / ERRORS).open("wb")
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(len(cores))}
+    own = {"OMP_NUM_THREADS": max(1, len(cores) // processes), PARENT: os.getpid()}
+    environment = {**os.environ, "PYTHONPATH": path, **{name: str(value) for name, value in own.items()}}
     before = _pin(cores)
     try:
         process = subprocess.Popen(
@@ -181,10 +188,11 @@ def _pin(cores: Iterable[int]) -> Iterable[int]:
 
 
 def _progress(one: _Running) -> str:
-    """A running cell's row, its epochs so far and how long it has run."""
+    """Which cell it is, its epochs so far and how long it has run."""
     file = one.cell.folder / "epochs.csv"
     epochs = max(0, len(file.read_text(encoding="utf-8").splitlines()) - 1) if file.exists() else 0
-    return f"{one.cell.row.name}: {epochs} epochs, {duration(time.monotonic() - one.start)}"
+    cell, took = one.cell, duration(time.monotonic() - one.start)
+    return f"{cell.row.name} on {cell.dataset}, seed {cell.seed}: {plural(epochs, 'epoch')}, {took}"
 
 
 def _stop(one: _Running) -> None:
@@ -206,13 +214,25 @@ def _end(one: _Running) -> str | None:
     if one.cell.finished:
         return None
     code = one.process.returncode
-    lines = text.splitlines()
-    reason = lines[-1].removeprefix("recbole-mqsa:").strip() if lines else f"exit code {code}, without a word"
+    reason = _reason(text) or f"exit code {code}, without a word"
     if code < 0:
         reason = f"ended by signal {-code} ({signal.Signals(-code).name}); was there memory enough?"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FAILED).write_text(f"{reason}\n\n{text}\n", encoding="utf-8")
     return reason
+
+
+def _reason(text: str) -> str:
+    """The sentence of a program's errors that says why it ended, and its last line if none does."""
+    lines = text.splitlines()
+    said = [line for line in lines if line.startswith(SPEAKER)]
+    if said:
+        return said[-1].removeprefix(SPEAKER).strip()
+    if TRACEBACK in lines:
+        # The error is the first line after it that is not indented; its own text may have more lines.
+        after = lines[len(lines) - lines[::-1].index(TRACEBACK) :]
+        return next((line for line in after if line and not line[0].isspace()), lines[-1])
+    return lines[-1] if lines else ""
 
 
 def _score(cell: Cell) -> str:

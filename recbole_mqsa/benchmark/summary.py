@@ -13,11 +13,15 @@ import numpy as np
 from scipy.stats import ttest_rel
 
 from ..errors import UserError
+from ..slices import SLICES
 from .cells import Cell, Row
 from .formats import metric_order
 
 PROPOSED, PROPOSED_IN = "MQSATED", {"ablation": "full"}
 """The row that improvements are reported for, and that of some kinds of study."""
+
+BASELINES = {"SASRec-whole"}
+"""Rows of the proposed model that are somebody else's model; its other rows are variants of it."""
 
 SIGNIFICANT = 0.05
 MIN_SEEDS = 3
@@ -126,6 +130,11 @@ class Results:
         return proposed(self.plan)
 
     @property
+    def rivals(self) -> list[str]:
+        """The names of the rows that it is compared with, finished or not."""
+        return rivals(self.rows, self.proposed)
+
+    @property
     def datasets(self) -> list[str]:
         return list(self.columns)
 
@@ -160,6 +169,14 @@ def summarise(plan: dict[str, Any], cells: Sequence[Cell]) -> Results:
 def proposed(plan: dict[str, Any]) -> str:
     """The row of a plan that improvements are reported for."""
     return PROPOSED_IN.get((plan.get("study") or {}).get("kind", ""), PROPOSED)
+
+
+def rivals(rows: Sequence[Row], proposed: str) -> list[str]:
+    """The baselines of the ``proposed`` row: rows of other models; its variants, where there are only these."""
+    others = [row for row in rows if row.name != proposed]
+    own = {row.model for row in rows if row.name == proposed}
+    baselines = [row.name for row in others if row.model not in own or row.name in BASELINES]
+    return baselines or [row.name for row in others]
 
 
 def metrics(cells: Iterable[Cell]) -> list[str]:
@@ -243,7 +260,7 @@ def _comparison(
     entries: list[Entry], scores: dict[str, float], proposed: str, metric: str, part: str
 ) -> Comparison | None:
     by_name = {entry.row.name: entry for entry in entries}
-    baselines = [name for name in scores if name != proposed]
+    baselines = [name for name in rivals([entry.row for entry in entries], proposed) if name in scores]
     if proposed not in scores or not baselines:
         return None
     other = max(baselines, key=scores.__getitem__)  # the first of equals
@@ -278,16 +295,19 @@ def t_test(a: Any, b: Any) -> float | None:
 def _by_user(entry: Entry, seeds: tuple[int, ...], metric: str, part: str) -> Any:
     """Users in ascending order, and each one's mean over its samples and over seeds; None where unknown."""
     name, _, cut_off = metric.partition("@")
-    if (
-        part != ALL or name not in GAINS or not cut_off.isdigit()
-    ):  # nothing says which sample is in which slice
+    if name not in GAINS or not cut_off.isdigit():
         return None
     users, gains = [], []
     for cell in entry.cells:
         if cell.seed in seeds:
             if not (cell.folder / "ranks.npz").is_file():
                 return None
-            sampled, ranks = _ranks(cell)
+            sampled, ranks, frequency = _ranks(cell)
+            if part != ALL:
+                if frequency is None or part not in SLICES:
+                    return None  # nothing says which sample is in which slice
+                within = SLICES[part](frequency)
+                sampled, ranks = sampled[within], ranks[within]
             hit = (ranks >= 0) & (ranks < int(cut_off))
             gained = np.where(hit, GAINS[name](np.maximum(ranks, 0)), 0.0)
             if not len(gained) or abs(gained.mean() - entry.values[cell.seed]) > AGREEMENT:
@@ -298,17 +318,20 @@ def _by_user(entry: Entry, seeds: tuple[int, ...], metric: str, part: str) -> An
     return known, np.bincount(position, np.concatenate(gains)) / np.bincount(position)
 
 
-def _ranks(cell: Cell) -> tuple[Any, Any]:
+def _ranks(cell: Cell) -> tuple[Any, Any, Any]:
+    """User, rank and transition frequency of each test sample; no frequency in runs that did not keep it."""
     path = cell.folder / "ranks.npz"
     try:
         with np.load(path, allow_pickle=False) as arrays:
             users, ranks = arrays["users"], arrays["ranks"]
+            frequency = arrays.get("frequency")
     except (OSError, ValueError, KeyError, BadZipFile) as problem:
         raise UserError(
             f"{path} is damaged ({problem}): remove the folder and run the benchmark again"
         ) from problem
-    if users.shape != ranks.shape or users.ndim != 1:
+    columns = [users, ranks] if frequency is None else [users, ranks, frequency]
+    if any(column.shape != users.shape for column in columns) or users.ndim != 1:
         raise UserError(
             f"{path} has users and ranks of different shapes: remove the folder and run the benchmark again"
         )
-    return users, ranks
+    return users, ranks, frequency

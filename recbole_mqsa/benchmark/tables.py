@@ -24,9 +24,9 @@ COSTS = {
     "gpu_bytes": "Peak memory, GPU",
 }
 COST_NOTE = (
-    "Means over seeds. FLOPs are those of the matrix products that score one user. The time per epoch is of "
-    "training alone; that to the best epoch, which is the one tested, and that in all are with validation. The best "
-    "epoch counts from 0. Peak memory is the process's, with the data in it."
+    "Means over seeds. FLOPs are those of the matrix products that score all items for one user with an input of full "
+    "length. The time per epoch is of training alone; that to the best epoch, which is the one tested, and that in all "
+    "are with validation. The best epoch counts from 0. Peak memory is the process's, with the data in it."
 )
 
 

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
+from test_learning import write_chain
 
 import recbole_mqsa
 from recbole_mqsa import properties
@@ -85,6 +87,15 @@ def test_a_mistaken_command_line_is_refused(words, says):
     with pytest.raises(UserError) as caught:
         parse(words)
     assert says in str(caught.value)
+
+
+def test_a_split_without_a_test_part_is_refused(tmp_path: Path, capsys: Any) -> None:
+    write_chain(tmp_path, certainty=0.8)
+    words = ["--model=Pop", "--dataset=chain", f"--data_path={tmp_path}", f"--output_dir={tmp_path / 'run'}"]
+    assert (
+        main([*words, "--eval_args={'split': {'LS': 'valid_only'}, 'order': 'TO', 'group_by': 'user'}"]) == 2
+    )
+    assert "leaves nothing to test" in capsys.readouterr().err and not (tmp_path / "run").exists()
 
 
 def test_without_arguments_the_default_model_meets_the_default_data(runs):

@@ -50,6 +50,13 @@ def test_a_model_of_the_last_item_changes_with_the_order() -> None:
     assert found == {"samples": 2, "ndcg": 1.0, "ndcg_swapped": 0.0, "changed": 1.0}
 
 
+def test_a_catalogue_may_be_smaller_than_the_list() -> None:
+    few = SimpleNamespace(ITEM_SEQ="item_id_list", ITEM_SEQ_LEN="item_length")
+    few.full_sort_predict = lambda interaction: torch.arange(12.0).repeat(len(interaction), 1)
+    found = order_sensitivity(few, iter([batch([3, 5], target=[11])]), CONFIG)
+    assert (found["changed"], found["ndcg"]) == (0.0, 1.0)
+
+
 def test_a_model_of_the_set_does_not() -> None:
     samples = iter([batch([150, 50], [7, 30, 150, 50], target=[100, 60])])
     found = order_sensitivity(Known(answer=lambda item_seq, _: item_seq.max(1).values - 50), samples, CONFIG)

@@ -63,6 +63,7 @@ def test_all_rank_by_the_same_metric_and_seen_items_never_rank(toy: Any, model: 
     finished = run(config, tmp_path / "run")
     assert set(finished.result["test"]) == {"hit@1", "hit@2", "ndcg@1", "ndcg@2"}
     kept = np.load(tmp_path / "run" / "ranks.npz")
+    assert kept["frequency"].shape == kept["ranks"].shape and kept["frequency"].max() > 0
     # cid's and dee's items are in their history, so nobody can hit them; the mask is as long as the history.
     assert kept["ranks"][2:].tolist() == [-1, -1]
     assert all(0 <= rank <= 6 - len(seen) for rank, seen in zip(kept["ranks"][:2], ("abcd", "bcd")))

@@ -16,9 +16,11 @@ import pytest
 from test_learning import write_chain
 
 from recbole_mqsa.benchmark.cells import Cell, Row, cells_of
-from recbole_mqsa.benchmark.plan import locked
+from recbole_mqsa.benchmark.plan import LOCK, locked
+from recbole_mqsa.benchmark.rows import ABLATION
 from recbole_mqsa.benchmark.schedule import divided_cores, estimate, rest, run_cells, train_command
 from recbole_mqsa.cli import main
+from recbole_mqsa.config import Config
 from recbole_mqsa.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -79,6 +81,32 @@ def test_a_killed_cell_names_the_signal(tmp_path: Path) -> None:
     assert "signal 9 (SIGKILL)" in (cells[0].failure or "")
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("Traceback (most recent call last):\n  File x\nValueError: first\nmore of it", "ValueError: first"),
+        ("Traceback (most recent call last):\n  x\nKeyError: 1\n\nDuring ...\n\n"
+         "Traceback (most recent call last):\n  y\nmine.Lost: second", "mine.Lost: second"),
+        ("a warning\nrecbole-mqsa: a sentence\na last word", "a sentence"),
+        ("one\nanother", "another"),
+        ("", "exit code 1, without a word"),
+    ],
+)  # fmt: skip
+def test_the_reason_of_a_failure_is_its_error(tmp_path: Path, said: str, why: str) -> None:
+    cells = cells_of(tmp_path, ROWS[:1], ["data"], [1])
+    fail = f"import sys; sys.stderr.write({said!r}); sys.exit(1)"
+    assert not run_cells(cells, {}, say=lambda _: None, command=lambda *_: [sys.executable, "-c", fail])
+    assert cells[0].failure == why
+
+
+@pytest.mark.parametrize("nproc", [1, 64])
+def test_the_processes_of_a_cell_share_its_cores(tmp_path: Path, nproc: int) -> None:
+    cells = cells_of(tmp_path, ROWS[:1], ["data"], [1])
+    assert run_cells(cells, {"nproc": nproc}, say=lambda _: None, command=fake())
+    threads = int((tmp_path / "cells" / "started.txt").read_text().split()[-1])
+    assert threads == (len(os.sched_getaffinity(0)) if nproc == 1 else 1)
+
+
 def test_jobs_run_at_once_each_on_its_own_cores(tmp_path: Path) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two cores")
@@ -102,9 +130,7 @@ def test_what_runs_is_watched(tmp_path: Path) -> None:
     watched: list[str] = []
     assert run_cells(cells, {}, say=lambda _: None, watch=watched.append, command=fake(2.5))
     # Of the 30 seconds some have passed.
-    assert watched[0].startswith("one: 2 epochs, ") and re.search(
-        r"; 1 left, about 2[6-9]\.\d s$", watched[0]
-    )  # of 30, of which some have passed
+    assert re.match(r"1 left, about 2[6-9]\.\d s; one on data, seed 2: 2 epochs, \d", watched[0])
 
 
 def test_cores_are_divided() -> None:
@@ -127,7 +153,8 @@ def test_time_is_estimated_from_what_is_finished(tmp_path: Path) -> None:
     assert estimate(named["data", "one", 2], cells) == 100
     assert estimate(named["more", "one", 2], cells) == 300
     ahead = [cell for cell in cells if not cell.finished]
-    assert rest(ahead, cells, 2) == "6 left, about 3.3 min and 4 of unknown time"  # (100 + 300) / 2 jobs
+    assert rest(ahead, cells, 1).startswith("6 left, about 6.7 min")  # 100 + 300
+    assert rest(ahead, cells, 2) == "6 left, about 5.0 min and 4 of unknown time"  # the longest
     assert rest([], cells, 1) == "nothing left"
     running = [named["data", "one", 2], named["more", "one", 2]]
     elapsed = {id(running[0]): 130.0, id(running[1]): 200.0}  # the first takes longer than was thought
@@ -234,6 +261,11 @@ def test_a_sweep_has_a_row_for_each_value(tmp_path: Path, chain: list[str]) -> N
         (["benchmark", "--models=Pop,Pop"], "row 'Pop' is there twice"),
         (["benchmark", "--dataset=chain"], "dataset is chain, but each cell has its own; write --datasets"),
         (["sweep", "--param=tau", "--values=0.1", "--seed=1"], "each cell has its own; write --seeds"),
+        (
+            ["sweep", "--param=seed", "--values=1,2"],
+            "cannot vary seed, which each run has of its own; write --seeds",
+        ),
+        (["sweep", "--param=model", "--values=Pop"], "cannot vary model"),
         (["ablation", "--model=SASRec"], "each cell has its own; leave it out"),
         (["benchmark", "--config_files=nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["ablation", "--time_spam=2"], "did you mean 'time_span'?"),
@@ -271,3 +303,49 @@ def test_an_interrupted_benchmark_goes_on(tmp_path: Path, chain: list[str], how:
         subprocess.run(["pgrep", "-f", str(cell)], check=True, stdout=subprocess.DEVNULL)
     assert not (cell / "failed.txt").exists()
     assert main(["benchmark", "--models=MQSATED", *chain, "--dry_run", "--epochs=7"]) == 0
+
+
+def test_a_cell_ends_with_a_benchmark_that_was_killed(tmp_path: Path, chain: list[str]) -> None:
+    command = [sys.executable, "-m", "recbole_mqsa", "benchmark", "--models=MQSATED", *chain]
+    command += ["--epochs=100000", "--stopping_step=100000", "--hidden_size=16", "--inner_size=16"]
+    process = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    cell = tmp_path / "out" / "cells" / "chain" / "MQSATED" / "seed-2020"
+    deadline = time.monotonic() + 120
+    while not (cell / "checkpoint.pth").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+    process.kill()
+    process.wait()
+    while subprocess.run(["pgrep", "-f", str(cell)], stdout=subprocess.DEVNULL).returncode == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert not (cell / "result.json").exists()
+
+
+def test_a_lock_that_its_holder_has_removed_is_none(tmp_path: Path, monkeypatch: Any) -> None:
+    with locked(tmp_path):
+        former = (tmp_path / LOCK).open("a")
+    with (
+        locked(tmp_path),
+        monkeypatch.context() as patched,
+    ):  # one that opened it before, and comes to hold it now
+        patched.setattr(Path, "open", lambda *_: former)
+        with pytest.raises(UserError, match="another benchmark"), locked(tmp_path):
+            pass
+
+
+def test_the_ablation_varies_what_its_rows_say() -> None:
+    built = {row.name: Config(row.model, "ml-100k", command_line=row.settings) for row in ABLATION}
+    plan = {row.name: {key: built[row.name][key] for key in row.settings} for row in ABLATION}
+    full = built["full"].final_config_dict
+    assert next(iter(plan)) == "full" and not plan["full"]
+    for name, varied in plan.items():
+        other = {key for key, value in built[name].final_config_dict.items() if full.get(key) != value}
+        assert other == set(varied), (
+            name
+        )  # each setting of a row is another than the full model's, and no other is
+    assert plan["without TED"] == {"transition": "none"}
+    assert plan["without the long query"]["query_windows"] == [1]
+    assert plan["without the short query"]["query_windows"] == [full["query_windows"][1]]
+    assert len(plan["three windows"]["query_windows"]) == 3
+    assert [plan[f"time span {k}"]["time_span"] for k in (2, 3)] == [2, 3] and full["time_span"] == 1

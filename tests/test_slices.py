@@ -107,6 +107,20 @@ def test_recurrent_layers_are_counted(toy: Any) -> None:
     assert scoring_flops(model, test) == gates + 6 * 2 * 4 * 8 + 2 * 5 * 8  # the dense layer, the items
 
 
+@pytest.mark.parametrize("model", ["MQSATED", "SASRec"])
+def test_operations_are_those_of_a_full_input(toy: Any, model: str) -> None:
+    counted = set()
+    for first in ("a b c d", "a b c d a b c d"):
+        config = toy({"ann": first, "bob": "c d e f"}, model, MAX_ITEM_LIST_LENGTH=6)
+        train, _, test = data_preparation(config, create_dataset(config))
+        counted.add(scoring_flops(build_model(config, train._dataset), test))
+    assert len(counted) == 1  # however much the first user has done
+    if model == "MQSATED":
+        # Two stacks of one layer: keys and values of all six positions, the rest of the newest; then the six items.
+        layer = 2 * 64 * 64 * (2 * 6 + 1 + 2)
+        assert counted == {2 * layer + 2 * 64 * 7}
+
+
 def test_counting_has_nothing_to_learn(toy: Any) -> None:
     config = toy(SEQUENCES, "Pop")
     train, _, test = data_preparation(config, create_dataset(config))

@@ -14,6 +14,7 @@ from scipy.stats import t as student
 from recbole_mqsa.benchmark.cells import read_benchmark
 from recbole_mqsa.benchmark.costs import costs
 from recbole_mqsa.benchmark.epochs import curve, seconds_to_best
+from recbole_mqsa.benchmark.facts import outcome, title
 from recbole_mqsa.benchmark.summary import Column, column, main_metric, metrics, parts, summarise, t_test
 from recbole_mqsa.errors import UserError
 
@@ -153,6 +154,54 @@ def test_a_user_with_several_samples_is_one_pair(tmp_path: Path) -> None:
     assert against is not None
     assert against.pairs == 3
     assert against.p == pytest.approx(p_by_hand([0.5, 0.0, 1.0]))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_slice_pairs_its_own_users(tmp_path: Path, kept: bool) -> None:
+    frequency = np.array([0, 3, 1, 0, 2])
+    write_plan(tmp_path, ["A", "MQSATED"], ["d"], [1])
+    for row, ranks in (("A", [0, 9, 9, 9, 1]), ("MQSATED", [9, 0, 9, 0, 1])):
+        hit = np.array(ranks) < 5
+        slices = {
+            name: {"samples": int(within.sum()), "hit@5": float(hit[within].mean())}
+            for name, within in (("0", frequency == 0), (">0", frequency > 0))
+        }
+        cell = write_cell(tmp_path, "d", row, 1, {"hit@5": float(hit.mean())}, slices=slices)
+        more = {"frequency": frequency} if kept else {}
+        np.savez(cell / "ranks.npz", users=np.arange(5), ranks=np.array(ranks), **more)
+    found = {c.part: c.comparison for c in summarise(*read_benchmark(tmp_path)).all_slices["d"]["hit@5"]}
+    assert found[">0"].improvement == pytest.approx(100)
+    assert found[">0"].pairs == (3 if kept else 0)
+    if kept:
+        assert found[">0"].p == pytest.approx(p_by_hand([1.0, 0.0, 0.0]))
+    else:
+        assert found[">0"].p is None  # nothing says which of them are in it
+
+
+def test_variants_of_the_proposed_model_are_no_baselines(tmp_path: Path) -> None:
+    rows = [("SASRec", "SASRec", {}), ("SASRec-whole", "MQSATED", {}), ("mine", "MQSATED", {}), "MQSATED"]
+    write_plan(tmp_path, rows, ["d"], [1])
+    for row, score in (("SASRec", 0.1), ("SASRec-whole", 0.2), ("mine", 0.4), ("MQSATED", 0.3)):
+        write_cell(tmp_path, "d", row, 1, {"ndcg@20": score})
+    results = summarise(*read_benchmark(tmp_path))
+    assert results.rivals == ["SASRec", "SASRec-whole"]
+    assert results.columns["d"][0].comparison.baseline == "SASRec-whole"
+    assert title(results) == "MQSATED against 2 baselines on 1 data set"
+    write_plan(tmp_path, rows[2:], ["d"], [1])
+    results = summarise(*read_benchmark(tmp_path))
+    assert results.columns["d"][0].comparison.baseline == "mine"  # where there is nothing else
+    assert title(results) == "MQSATED against 1 variant on 1 data set"
+
+
+def test_the_outcome_names_the_baselines_that_are_missing(tmp_path: Path) -> None:
+    write_plan(tmp_path, ["A", "B", "C", "MQSATED"], ["d"], [1])
+    for row, score in (("A", 0.1), ("MQSATED", 0.3)):
+        write_cell(tmp_path, "d", row, 1, {"ndcg@20": score})
+    assert "best mean in 1 of 1 column" in (text := outcome(summarise(*read_benchmark(tmp_path))))
+    assert "No run of B and C is finished." in text
+    for row in "BC":
+        write_cell(tmp_path, "d", row, 1, {"ndcg@20": 0.2})
+    assert "finished" not in outcome(summarise(*read_benchmark(tmp_path)))
 
 
 @pytest.mark.parametrize("ranks", [None, {1: 0, 2: 30}])

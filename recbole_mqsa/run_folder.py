@@ -149,7 +149,7 @@ def environment() -> dict[str, Any]:
     versions = {"recbole_mqsa": __version__, "python": platform.python_version()}
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": sys.argv,
+        "command": [_program(Path(sys.argv[0])), *sys.argv[1:]],
         "commit": _commit(),
         "versions": {**versions, **{package: version(package) for package in packages}},
         "hardware": {
@@ -159,6 +159,12 @@ def environment() -> dict[str, Any]:
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
     }
+
+
+def _program(path: Path) -> str:
+    """The program by its place in this project, else by its name: other paths are this machine's own."""
+    path = path.resolve()
+    return path.relative_to(PACKAGE.parent).as_posix() if PACKAGE.parent in path.parents else path.name
 
 
 def _commit() -> str | None:

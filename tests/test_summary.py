@@ -187,6 +187,8 @@ def test_variants_of_the_proposed_model_are_no_baselines(tmp_path: Path) -> None
     assert results.rivals == ["SASRec", "SASRec-whole"]
     assert results.columns["d"][0].comparison.baseline == "SASRec-whole"
     assert title(results) == "MQSATED against 2 baselines on 1 data set"
+    write_plan(tmp_path, rows[1:], ["d"], [1])
+    assert title(summarise(*read_benchmark(tmp_path))) == "MQSATED against 1 baseline on 1 data set"
     write_plan(tmp_path, rows[2:], ["d"], [1])
     results = summarise(*read_benchmark(tmp_path))
     assert results.columns["d"][0].comparison.baseline == "mine"  # where there is nothing else

@@ -18,7 +18,7 @@ from typing import Any
 
 from .benchmark import command as many
 from .benchmark.formats import metric_label, metric_order
-from .errors import PeerLost, UserError
+from .errors import SPEAKER, PeerLost, UserError
 
 MODEL, DATASET = "MQSATED", "ml-100k"
 FLAGS = {
@@ -241,13 +241,13 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         if "--debug" in words:
             traceback.print_exc()
-        print("recbole-mqsa:", " ".join(str(error).split()), file=sys.stderr)
+        print(SPEAKER, " ".join(str(error).split()), file=sys.stderr)
         return 2
     except PeerLost as error:  # under torchrun: the other one has told, or will
-        print("recbole-mqsa:", str(error).partition(":")[0], file=sys.stderr)
+        print(SPEAKER, str(error).partition(":")[0], file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("recbole-mqsa: interrupted", file=sys.stderr)
+        print(SPEAKER, "interrupted", file=sys.stderr)
         return 130
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+SPEAKER = "recbole-mqsa:"
+"""What the command line puts before a sentence on stderr."""
+
 
 class UserError(ValueError):
     """Bad settings or bad data: one sentence that names the culprit and says what to do.

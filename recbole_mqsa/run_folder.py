@@ -227,10 +227,12 @@ def write_ranks(folder: Path, users: torch.Tensor, ranks: torch.Tensor, frequenc
     A rank is -1 where the item is never hit; the frequency is that of the test item's transition in training.
     """
     limited = ranks.where(ranks < np.iinfo(np.int32).max, -1)
-    of_users, of_ranks, of_frequency = (
-        array.astype(np.int32) for array in (users.numpy(), limited.numpy(), frequency)
+    np.savez_compressed(
+        folder / "ranks.npz",
+        users=users.numpy().astype(np.int32),
+        ranks=limited.numpy().astype(np.int32),
+        frequency=frequency.astype(np.int32),
     )
-    np.savez_compressed(folder / "ranks.npz", users=of_users, ranks=of_ranks, frequency=of_frequency)
 
 
 def write_result(folder: Path, result: dict[str, Any]) -> None:

@@ -45,7 +45,8 @@ def by_transition_frequency(config: Any, frequency: np.ndarray, ranks: Tensor) -
         frequency: [S] from :func:`transition_frequency`.
         ranks: [S] of the same samples, from :class:`RankCollector`.
     """
-    return {
-        name: {"samples": int(of.sum()), **(metrics_of_ranks(config, ranks[of]) if of.any() else {})}
-        for name, of in ((name, torch.from_numpy(has(frequency))) for name, has in SLICES.items())
-    }
+    found = {}
+    for name, has in SLICES.items():
+        of = torch.from_numpy(has(frequency))
+        found[name] = {"samples": int(of.sum()), **(metrics_of_ranks(config, ranks[of]) if of.any() else {})}
+    return found

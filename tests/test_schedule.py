@@ -287,17 +287,23 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_benchmark_goes_on(tmp_path: Path, chain: list[str], how: signal.Signals) -> None:
+def endless(folder: Path, chain: list[str]) -> tuple[subprocess.Popen[bytes], Path]:
+    """A benchmark of one cell that does not end by itself, once it has learnt something, and the cell's folder."""
     command = [sys.executable, "-m", "recbole_mqsa", "benchmark", "--models=MQSATED", *chain]
     command += ["--epochs=100000", "--stopping_step=100000", "--hidden_size=16", "--inner_size=16"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, preexec_fn=heed_interrupts)
-    cell = tmp_path / "out" / "cells" / "chain" / "MQSATED" / "seed-2020"
+    process = subprocess.Popen(command, cwd=folder, env=environment, preexec_fn=heed_interrupts)
+    cell = folder / "out" / "cells" / "chain" / "MQSATED" / "seed-2020"
     deadline = time.monotonic() + 120
     while not (cell / "checkpoint.pth").exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.2)
+    return process, cell
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_benchmark_goes_on(tmp_path: Path, chain: list[str], how: signal.Signals) -> None:
+    process, cell = endless(tmp_path, chain)
     process.send_signal(how)
     assert process.wait(60) == 130
     assert (cell / "epochs.csv").exists() and not (cell / "result.json").exists()
@@ -308,16 +314,10 @@ def test_an_interrupted_benchmark_goes_on(tmp_path: Path, chain: list[str], how:
 
 
 def test_a_cell_ends_with_a_benchmark_that_was_killed(tmp_path: Path, chain: list[str]) -> None:
-    command = [sys.executable, "-m", "recbole_mqsa", "benchmark", "--models=MQSATED", *chain]
-    command += ["--epochs=100000", "--stopping_step=100000", "--hidden_size=16", "--inner_size=16"]
-    process = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    cell = tmp_path / "out" / "cells" / "chain" / "MQSATED" / "seed-2020"
-    deadline = time.monotonic() + 120
-    while not (cell / "checkpoint.pth").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.2)
+    process, cell = endless(tmp_path, chain)
     process.kill()
     process.wait()
+    deadline = time.monotonic() + 120
     while subprocess.run(["pgrep", "-f", str(cell)], stdout=subprocess.DEVNULL).returncode == 0:
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -343,9 +343,8 @@ def test_the_ablation_varies_what_its_rows_say() -> None:
     assert next(iter(plan)) == "full" and not plan["full"]
     for name, varied in plan.items():
         other = {key for key, value in built[name].final_config_dict.items() if full.get(key) != value}
-        assert other == set(varied), (
-            name
-        )  # each setting of a row is another than the full model's, and no other is
+        # Each setting of a row is another than the full model's, and no other is.
+        assert other == set(varied), name
     assert plan["without TED"] == {"transition": "none"}
     assert plan["without the long query"]["query_windows"] == [1]
     assert plan["without the short query"]["query_windows"] == [full["query_windows"][1]]

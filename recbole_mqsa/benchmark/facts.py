@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 from .cells import Cell
 from .formats import MISSING, listing, metric_label, plural, processor
-from .summary import BASELINES, MIN_SEEDS, SIGNIFICANT, Column, Results, by_row, parts
+from .summary import MIN_SEEDS, SIGNIFICANT, Column, Results, baselines, by_row, parts
 
 
 def title(results: Results) -> str:
@@ -27,9 +27,8 @@ def title(results: Results) -> str:
 
 
 def other(results: Results) -> str:
-    """What a row is that is not the proposed one: a variant, if all are of its model and nobody else's."""
-    several = len({row.model for row in results.rows}) > 1 or BASELINES & set(results.rivals)
-    return "baseline" if several else "variant"
+    """What a row is that the proposed one is compared with."""
+    return "baseline" if baselines(results.rows, results.proposed) else "variant"
 
 
 def outcome(results: Results) -> str:

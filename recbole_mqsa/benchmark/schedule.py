@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
+from ..errors import SPEAKER
 from ..launch import PARENT
 from ..properties import PACKAGE
 from .cells import FAILED, Cell
 from .formats import duration, plural
 
 ERRORS = "errors.txt"
-SPEAKER, TRACEBACK = "recbole-mqsa:", "Traceback (most recent call last):"
+TRACEBACK = "Traceback (most recent call last):"
 POLL_SECONDS, STOP_SECONDS = 0.2, 20.0
 
 

@@ -171,12 +171,17 @@ def proposed(plan: dict[str, Any]) -> str:
     return PROPOSED_IN.get((plan.get("study") or {}).get("kind", ""), PROPOSED)
 
 
-def rivals(rows: Sequence[Row], proposed: str) -> list[str]:
-    """The baselines of the ``proposed`` row: rows of other models; its variants, where there are only these."""
-    others = [row for row in rows if row.name != proposed]
+def baselines(rows: Sequence[Row], proposed: str) -> list[str]:
+    """The names of the rows that are another model than the ``proposed`` row's."""
     own = {row.model for row in rows if row.name == proposed}
-    baselines = [row.name for row in others if row.model not in own or row.name in BASELINES]
-    return baselines or [row.name for row in others]
+    return [
+        row.name for row in rows if row.name != proposed and (row.model not in own or row.name in BASELINES)
+    ]
+
+
+def rivals(rows: Sequence[Row], proposed: str) -> list[str]:
+    """What the ``proposed`` row is compared with: its baselines, or its variants where there are only these."""
+    return baselines(rows, proposed) or [row.name for row in rows if row.name != proposed]
 
 
 def metrics(cells: Iterable[Cell]) -> list[str]:
@@ -260,10 +265,10 @@ def _comparison(
     entries: list[Entry], scores: dict[str, float], proposed: str, metric: str, part: str
 ) -> Comparison | None:
     by_name = {entry.row.name: entry for entry in entries}
-    baselines = [name for name in rivals([entry.row for entry in entries], proposed) if name in scores]
-    if proposed not in scores or not baselines:
+    others = [name for name in rivals([entry.row for entry in entries], proposed) if name in scores]
+    if proposed not in scores or not others:
         return None
-    other = max(baselines, key=scores.__getitem__)  # the first of equals
+    other = max(others, key=scores.__getitem__)  # the first of equals
     theirs = scores[other]
     improvement = 100 * (scores[proposed] - theirs) / abs(theirs) if theirs else None
     return Comparison(other, improvement, *_paired(by_name[proposed], by_name[other], metric, part))

@@ -58,5 +58,5 @@ setup(
         # setuptools builds the wheel that tests/test_packaging.py looks into.
         "test": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", "setuptools>=70.1"],
     },
-    entry_points={"console_scripts": ["recbole-mqsa = recbole_mqsa.cli:main"]},
+    entry_points={"console_scripts": ["recbole-mqsa = recbole_mqsa.cli.main:main"]},
 )

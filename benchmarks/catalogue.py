@@ -30,10 +30,10 @@ def measure(n_items: int, negatives: str) -> dict[str, Any]:
     from recbole.data.interaction import Interaction  # isort: skip
     from scipy import sparse  # isort: skip
 
-    from recbole_mqsa.config import Config
+    from recbole_mqsa.evaluation.ranking import target_ranks_by_blocks
     from recbole_mqsa.model.mqsated import MQSATED
-    from recbole_mqsa.ranking import target_ranks_by_blocks
-    from recbole_mqsa.row_adam import RowAdam
+    from recbole_mqsa.settings.config import Config
+    from recbole_mqsa.training.row_adam import RowAdam
 
     random = np.random.default_rng(0)
     number, _, by_rows = negatives.partition("-")

@@ -61,14 +61,13 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, float]:
     from recbole.data import data_preparation  # isort: skip
     from recbole.utils import get_trainer, init_seed  # isort: skip
 
-    from recbole_mqsa import compat
-    from recbole_mqsa.config import Config
-    from recbole_mqsa.model.transition import build_model
-    from recbole_mqsa.registry import create_dataset
-    from recbole_mqsa.trainer import trainer_class
+    from recbole_mqsa.runs import logs
+    from recbole_mqsa.settings.config import Config
+    from recbole_mqsa.training.build import build_dataset as create_dataset
+    from recbole_mqsa.training.build import build_model, trainer_class
 
     with tempfile.TemporaryDirectory() as folder:
-        compat.tensorboard_folder.set(Path(folder))
+        logs.tensorboard_folder.set(Path(folder))
         settings = {"dataset": arguments.dataset, "data_path": arguments.data_path, "checkpoint_dir": folder}
         settings.update(CONTENDERS[name], show_progress=False)
         # RecBole's model with RecBole's data set and loaders, which this package's Config would replace.

@@ -25,8 +25,8 @@ EPOCHS = ("without anomaly mode", "MQSA-TED")  # of epoch.CONTENDERS
 
 def whole_run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Seconds and peak memory of one run."""
-    from recbole_mqsa.config import Config
-    from recbole_mqsa.pipeline import run
+    from recbole_mqsa.settings.config import Config
+    from recbole_mqsa.training.run import run
 
     settings = {
         "epochs": arguments.epochs,
@@ -54,8 +54,8 @@ def losses(arguments: argparse.Namespace) -> dict[str, Any]:
     from recbole.data import create_dataset, data_preparation  # isort: skip
     from recbole.utils import init_seed  # isort: skip
 
-    from recbole_mqsa.config import Config
     from recbole_mqsa.model.mqsated import MQSATED
+    from recbole_mqsa.settings.config import Config
 
     plain = {"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0, "distillation_heads": 0}
     figures: dict[str, Any] = {}

@@ -19,13 +19,13 @@ def in_own_process(*arguments: str) -> dict[str, Any]:
 
 def peak_mb() -> float:
     """The largest memory that this process has held so far."""
-    from recbole_mqsa.run_folder import peak_memory_bytes
+    from recbole_mqsa.runs.provenance import peak_memory_bytes
 
     return peak_memory_bytes()["process"] / 2**20
 
 
 def write_record(path: str, figures: dict[str, Any]) -> None:
     """The figures beside command, commit, versions and hardware."""
-    from recbole_mqsa.run_folder import environment
+    from recbole_mqsa.runs.provenance import environment
 
     Path(path).write_text(json.dumps({**figures, **environment()}, indent=2) + "\n", encoding="utf-8")

@@ -77,7 +77,7 @@ def measure(name: str, data_path: str, filters: str | None) -> dict[str, Any]:
     from recbole.data import create_dataset, data_preparation  # isort: skip
     from recbole.utils import get_model, init_seed  # isort: skip
 
-    from recbole_mqsa.config import Config
+    from recbole_mqsa.settings.config import Config
 
     stages: dict[str, dict[str, float]] = {}
 

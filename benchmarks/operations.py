@@ -30,14 +30,13 @@ def main() -> None:
     from recbole.utils import init_seed  # isort: skip
     from torch.profiler import ProfilerActivity, profile  # isort: skip
 
-    from recbole_mqsa import compat
-    from recbole_mqsa.config import Config
-    from recbole_mqsa.model.transition import build_model
-    from recbole_mqsa.registry import create_dataset
-    from recbole_mqsa.trainer import trainer_class
+    from recbole_mqsa.runs import logs
+    from recbole_mqsa.settings.config import Config
+    from recbole_mqsa.training.build import build_dataset as create_dataset
+    from recbole_mqsa.training.build import build_model, trainer_class
 
     with tempfile.TemporaryDirectory() as folder:
-        compat.tensorboard_folder.set(Path(folder))
+        logs.tensorboard_folder.set(Path(folder))
         settings = {"data_path": arguments.data_path, "checkpoint_dir": folder, "show_progress": False}
         config = Config("MQSATED", arguments.dataset, config_dict=settings)
         init_seed(config["seed"], config["reproducibility"])

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 import pytest
+from helpers.paths import SHARED
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer
 
-from recbole_mqsa import compat
-from recbole_mqsa.config import Config
-
-SHARED = Path(__file__).parents[2] / "shared" / "datasets"
+from recbole_mqsa.runs import logs
+from recbole_mqsa.settings.config import Config
 
 
 @pytest.fixture
@@ -51,7 +49,7 @@ def paper_data():
 @pytest.fixture
 def trainer_for(tmp_path):
     """Model and trainer as RecBole builds them from a training loader; what they write stays in tmp_path."""
-    token = compat.tensorboard_folder.set(tmp_path / "tensorboard")
+    token = logs.tensorboard_folder.set(tmp_path / "tensorboard")
 
     def build(train_data, name: str | None = None):
         config = train_data._dataset.config
@@ -61,4 +59,4 @@ def trainer_for(tmp_path):
         return get_trainer(config["MODEL_TYPE"], name)(config, model)
 
     yield build
-    compat.tensorboard_folder.reset(token)
+    logs.tensorboard_folder.reset(token)

@@ -39,7 +39,7 @@ WITHOUT_DROPOUT = {"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0, "distil
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_losses_and_gradients_are_those_of_the_cpu(built, monkeypatch, precision, chunked):
     if chunked:
-        monkeypatch.setattr("recbole_mqsa.model.losses.CELLS", 0)
+        monkeypatch.setattr("recbole_mqsa.model.softmax.CELLS", 0)
     parts, gradients = [], []
     for device in ("cpu", "cuda"):
         train, _, model = built(device, softmax_precision=precision, **WITHOUT_DROPOUT)

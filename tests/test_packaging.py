@@ -70,7 +70,7 @@ how, where = sys.argv.pop(), sys.argv.pop()
 sys.path.insert(0, where)
 if how == "editable":
     site.addsitedir(where)  # as Python does at its start: reads the .pth file
-import recbole_mqsa.properties as properties
+import recbole_mqsa.settings.locations as properties
 from recbole.config import Config
 settings = Config("MQSATED", "amazon-beauty").final_config_dict
 keys = ("mask_seen", "query_windows", "user_inter_num_interval")
@@ -123,7 +123,8 @@ def test_metadata(built: Built) -> None:
     metadata = HeaderParser().parsestr((info / "METADATA").read_text("utf-8"))
     assert (metadata["Name"], metadata["Version"]) == ("recbole-mqsa", recbole_mqsa.__version__)
     assert (
-        "recbole-mqsa = recbole_mqsa.cli:main" in (info / "entry_points.txt").read_text("utf-8").splitlines()
+        "recbole-mqsa = recbole_mqsa.cli.main:main"
+        in (info / "entry_points.txt").read_text("utf-8").splitlines()
     )
 
     pins = {}

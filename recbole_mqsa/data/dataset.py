@@ -16,11 +16,10 @@ from recbole.utils import FeatureSource, FeatureType, ModelType
 from scipy import sparse
 
 from ..errors import UserError
-from ..ranges import check_settings
-from .checks import check_actions, check_files, check_loaded
 from .fast_dataset import FastDataset
 from .sequences import LONG_SEQUENCES, Sequences, flatten_spans, last_window
-from .transitions import count_transitions
+from .transition_counts import count_transitions
+from .validation import check_actions, check_files, check_loaded
 
 ROW_FIELD = "sequence_row"
 
@@ -45,7 +44,6 @@ class SequenceDataset(FastDataset):
     train_end: np.ndarray
 
     def __init__(self, config: Any) -> None:
-        check_settings(config)
         self.is_sequential = config["MODEL_TYPE"] == ModelType.SEQUENTIAL
         self.max_item_list_len = config["MAX_ITEM_LIST_LENGTH"]
         self.item_list_length_field = config["ITEM_LIST_LENGTH_FIELD"]

@@ -17,8 +17,8 @@ from recbole.data.interaction import Interaction
 from recbole.utils import FeatureSource, FeatureType
 
 from . import split
-from .numbering import TokenIds, core, number
-from .plain_file import read_plain
+from .fast_csv import read_plain
+from .tokens import TokenIds, core, number
 
 
 class FastDataset(Dataset):

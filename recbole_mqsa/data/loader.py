@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +11,6 @@ from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.data.dataloader.abstract_dataloader import AbstractDataLoader
 from recbole.data.interaction import Interaction
 
-from ..ranking import top_items_by_blocks
 from .dataset import SequenceDataset
 from .sequences import flatten_spans
 
@@ -22,7 +21,10 @@ GPU_SCORE_CELLS = 1 << 27
 
 
 class SequenceBatch(Interaction):
-    """A batch of sequences, with what the CPU knows of it: a GPU that is asked has to be waited for.
+    """A batch of sequences whose lengths the CPU knows.
+
+    The shapes of a step depend on the lengths. A GPU that is asked for them finishes all its work first, so that
+    it would stand still once a step; a plain ``Interaction`` has no room for what stays on the CPU.
 
     Args:
         fields: by name; each holds a row a sequence.
@@ -65,7 +67,8 @@ class SequenceTrainLoader(AbstractDataLoader):
         self.set_batch_size(self.step)
 
     def __iter__(self) -> Iterator[Interaction]:
-        # torch's own iterator draws a number before the order: a seed gives the order that it has always given.
+        # torch's own iterator draws a number before the order. So does this one, for the order that a seed gives, and
+        # with it every committed result, to be that of RecBole's loaders: half a microsecond an epoch.
         torch.empty((), dtype=torch.int64).random_(generator=self.generator)
         batches = [torch.tensor(rows) for rows in self.batch_sampler]
         there = torch.cat(batches).to(self.begin.device).split([len(rows) for rows in batches])
@@ -120,77 +123,3 @@ class MaskedEvalLoader(FullSortEvalDataLoader):
     def collate_fn(self, index: list[int]) -> tuple[Interaction, Any, torch.Tensor, torch.Tensor]:
         samples = self.transform(self._dataset, self._dataset[index])
         return samples, self.seen_index(np.array(index)), torch.arange(len(samples)), samples[self.iid_field]
-
-
-def where(
-    served: Callable[[Any], bool], whole_sequences: Callable[[Any], bool]
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Wraps RecBole's ``get_dataloader``: our loaders for the configs that are ``served``, RecBole's for others.
-
-    Models that do not train on ``whole_sequences`` train on RecBole's own batches; sampled evaluation
-    (``uni100``, ``pop100``) stays RecBole's for all.
-    """
-
-    def wrap(get_dataloader: Callable[..., Any]) -> Callable[..., Any]:
-        def get(config: Any, phase: str) -> Any:
-            if served(config):
-                if phase == "train":
-                    if whole_sequences(config):
-                        return SequenceTrainLoader
-                elif config["eval_args"]["mode"]["valid" if phase == "valid" else "test"] == "full":
-                    return MaskedEvalLoader
-            return get_dataloader(config, phase)
-
-        return get
-
-    return wrap
-
-
-def ranking_by_blocks(full_sort_topk: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps RecBole's recommendation of the k best items, so that not all scores of all users exist at once."""
-
-    @torch.no_grad()
-    def topk(uid_series: Any, model: Any, test_data: Any, k: int, device: Any = None) -> Any:
-        if not (isinstance(test_data, MaskedEvalLoader) and hasattr(model, "factors")):
-            return full_sort_topk(uid_series, model, test_data, k, device)
-        index = _RowsOfUsers(test_data._dataset, test_data.uid_field).of(uid_series)
-        states, items = model.eval().factors(test_data._dataset[index].to(device or torch.device("cpu")))
-        seen = test_data.seen_index(index)
-        if seen is not None:
-            seen = seen[0].to(items.device), seen[1].to(items.device)
-        return top_items_by_blocks(states, items, k, seen)
-
-    return topk
-
-
-class _RowsOfUsers:
-    """What RecBole's case study reads of a loader, for any model: the samples of some users, without a mask."""
-
-    is_sequential = True
-
-    def __init__(self, dataset: SequenceDataset, uid_field: str) -> None:
-        self.dataset, self.uid_field = dataset, uid_field
-
-    def of(self, users: Any) -> np.ndarray:
-        """The samples of users, one user after another."""
-        own = self.dataset.inter_feat[self.uid_field] == torch.as_tensor(users)[:, None]
-        return own.nonzero(as_tuple=True)[1].numpy()
-
-
-def masking_seen_items(full_sort_scores: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps RecBole's case study, so that what it recommends leaves out seen items as evaluation does."""
-
-    def masked_scores(uid_series: Any, model: Any, test_data: Any, device: Any = None) -> torch.Tensor:
-        if not isinstance(test_data, MaskedEvalLoader):
-            return full_sort_scores(uid_series, model, test_data, device)
-        if hasattr(model, "count"):  # it knows more when testing than when validating
-            model.count(test_data._dataset)
-        # RecBole asks a loader of general models for histories of its own making; a sample is a row for all here.
-        rows = _RowsOfUsers(test_data._dataset, test_data.uid_field)
-        scores = full_sort_scores(uid_series, model, rows, device)
-        seen = test_data.seen_index(rows.of(uid_series))
-        if seen is not None:
-            scores[seen] = -np.inf
-        return scores
-
-    return masked_scores

@@ -8,6 +8,9 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor, nn
 
+from ..settings.rules import WITHOUT_SAMPLES
+from ..settings.spec import ModelSpec
+
 
 class CountingModel(SequentialRecommender):
     """Scores from counts over what is known before an evaluation.
@@ -18,6 +21,8 @@ class CountingModel(SequentialRecommender):
         config: RecBole's settings.
         dataset: the part whose known actions are counted first; ``count`` takes another.
     """
+
+    spec = ModelSpec(training="counts", rules=WITHOUT_SAMPLES)
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)

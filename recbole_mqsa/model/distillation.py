@@ -13,8 +13,8 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from .dropout import dropout
-from .losses import weighted_logsumexp
-from .table import ItemTable
+from .item_table import ItemTable
+from .softmax import weighted_logsumexp
 
 PADDED = 1 << 18
 """Followers that are padded to, rather than counted, on a GPU: 64 MB of their embeddings at D = 64."""

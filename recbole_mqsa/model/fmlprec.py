@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor, nn
 
+from ..settings.rules import NETWORK, WITHOUT_SAMPLES
+from ..settings.spec import ModelSpec
 from .dropout import dropout
-from .losses import recommendation_loss, softmax_options
+from .softmax import recommendation_loss, softmax_options
 
 
 class FilterBlock(nn.Module):
@@ -57,6 +59,8 @@ class FMLPRec(SequentialRecommender):
         config: the settings of ``properties/model/FMLPRec.yaml``.
         dataset: tells the number of items.
     """
+
+    spec = ModelSpec(rules=(*WITHOUT_SAMPLES, *NETWORK))
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)

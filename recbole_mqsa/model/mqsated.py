@@ -8,13 +8,67 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor, nn
 
+from ..parallel import group
+from ..settings.rules import NETWORK, WITHOUT_SAMPLES, is_number, is_whole, number, one_of, whole
+from ..settings.spec import ModelSpec, Rule
 from .dropout import dropout
+from .item_table import ItemTable
 from .layers import MultiQueryEncoder
-from .losses import recommendation_loss, softmax_options
+from .pooling import POOLINGS
 from .ragged import Ragged
 from .sampled import NegativeSampler, sampled_recommendation_loss
-from .table import ItemTable
+from .softmax import recommendation_loss, softmax_options
 from .transition import transition_terms
+
+
+def _windows_fit(windows: list[Any], config: Any) -> bool:
+    fit = all(is_whole(window, 1) and window <= config["MAX_ITEM_LIST_LENGTH"] for window in windows)
+    return bool(windows) and fit and len(set(windows)) == len(windows)
+
+
+def _alpha_fits(alpha: Any, config: Any) -> bool:
+    count = len(config["query_windows"] or [])
+    if count < 2 or alpha == "learned":
+        return True
+    weights = alpha if isinstance(alpha, list) else [alpha, 1 - alpha] if is_number(alpha) else []
+    in_range = all(is_number(weight) and 0 <= weight <= 1 for weight in weights)
+    return in_range and len(weights) == count and abs(sum(weights) - 1) <= 1e-6
+
+
+def _is_sparse_possible(sparse: Any, config: Any) -> bool:
+    """Whether no part of a step reads or adds up all rows of the item embeddings."""
+    by_rows = config["negatives"] != "full" and config["transition"] in ("ted", "none")
+    plain = config["learner"] == "adam" and not config["clip_grad_norm"] and config["nproc"] in (None, 1)
+    return sparse is False or (sparse is True and by_rows and plain and group.place() is None)
+
+
+RULES: tuple[Rule, ...] = (
+    *WITHOUT_SAMPLES,
+    *NETWORK,
+    *whole(1, "attention_groups"),
+    *number("above 0 and at most 1", lambda value: 0 < value <= 1, "query_decay"),
+    *number("from 0 to 1", lambda value: 0 <= value <= 1, "negatives_beta"),
+    (
+        "negatives",
+        lambda value, _: value == "full" or is_whole(value, 1),
+        "'full' or a whole number of at least 1",
+    ),
+    (
+        "sparse_gradients",
+        _is_sparse_possible,
+        "False, or True with a number of negatives, transition ted or none, learner adam, no clip_grad_norm and "
+        "one process",
+    ),
+    ("query_windows", _windows_fit, "different whole numbers from 1 to the maximum {MAX_ITEM_LIST_LENGTH}"),
+    (
+        "alpha",
+        _alpha_fits,
+        "a number from 0 to 1 for two query windows, a list of one such number for each of the windows "
+        "{query_windows} that sums to 1, or 'learned'",
+    ),
+    one_of("query_pooling", *POOLINGS),
+)
+"""What its settings have to be."""
 
 
 class MQSATED(SequentialRecommender):
@@ -27,6 +81,23 @@ class MQSATED(SequentialRecommender):
         config: the settings of ``properties/model/MQSATED.yaml``.
         dataset: the training part, which counts the transitions.
     """
+
+    spec = ModelSpec(
+        training="sequences",
+        rules=RULES,
+        draws_negatives=True,
+        variants={
+            # The paper's SASRec learns from every position of a sequence; RecBole's from the last one of each prefix.
+            "SASRec-whole": {"query_windows": [1], "lambda_kd": 0.0},
+            # None of what makes MQSATED fast: what that costs in quality is the difference between the two.
+            "MQSATED-plain": {
+                "softmax_precision": "float32",
+                "softmax_block": 0,
+                "attention_groups": 1,
+                "distillation_heads": 0,
+            },
+        },
+    )
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from .distillation import TransitionTeacher
 from .dropout import dropout
-from .losses import RowBlocks
-from .table import ItemTable
+from .item_table import ItemTable
+from .softmax import RowBlocks
 
 ITEM_STEP = 64
 LEFT_OUT = -1e30

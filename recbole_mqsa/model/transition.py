@@ -6,18 +6,16 @@ way is one function, entered there.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
-from recbole.utils import ModelType, get_model
 from scipy import sparse
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from .. import distributed
 from ..errors import UserError
+from ..parallel import group
 from .distillation import TransitionTeacher, distillation_loss, sample_heads
 from .graph import (
     Smoothing,
@@ -27,10 +25,10 @@ from .graph import (
     laplacian,
     smoothing_matrix,
 )
-from .length_groups import with_length_groups
-from .losses import softmax_options
+from .item_table import ItemTable
+from .protocols import CountsTransitions, HasTransition
 from .sampled import Drawn, sampled_distillation_loss
-from .table import ItemTable
+from .softmax import softmax_options
 
 
 class DistillationTerm(nn.Module):
@@ -101,12 +99,12 @@ def ted(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
     """Transition-aware embedding distillation; the heads' dropout is the model's own, where it has one."""
     if config["lambda_kd"] == 0:
         return {}
-    item_embedding_of(model, config, dataset)
+    item_embedding_of(model, config["transition"])
     term = DistillationTerm(
         _counts(config, dataset),
         weight=config["lambda_kd"],
         tau=config["tau"],
-        n_heads=-(-config["distillation_heads"] // distributed.size()),  # each process draws its part
+        n_heads=-(-config["distillation_heads"] // group.size()),  # each process draws its part
         dropout_prob=_dropout_prob(config),
         **softmax_options(config["softmax_block"], config["softmax_precision"], config["device"]),
     )
@@ -117,7 +115,7 @@ def grareg(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
     """Graph regularisation: an item is drawn to what mostly follows it."""
     if config["lambda_reg"] == 0:
         return {}
-    item_embedding_of(model, config, dataset)
+    item_embedding_of(model, config["transition"])
     counts = _counts(config, dataset)
     return {"regularisation": RegularisationTerm(counts, config["lambda_reg"], config["grareg_neighbours"])}
 
@@ -126,14 +124,12 @@ def ges(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
     """Graph-based embedding smoothing, of inputs and outputs alike.
 
     The item embedding's ``weight`` becomes the smoothed one wherever the model reads it; what is learned
-    and saved is the weight before smoothing. The graph is symmetrised.
+    and saved is the weight before smoothing. The graph is symmetrised. Within ``parametrize.cached()``, as in
+    training and evaluation, it is smoothed once however often it is read.
     """
-    embedding = item_embedding_of(model, config, dataset)
+    embedding = item_embedding_of(model, config["transition"])
     smoothing = Smoothing(smoothing_matrix(_counts(config, dataset)), config["ges_layers"])
     parametrize.register_parametrization(embedding, "weight", smoothing)
-    for name in ("losses", "calculate_loss", "predict", "factors", "full_sort_predict"):
-        if hasattr(model, name):
-            setattr(model, name, functools.partial(_smoothed_once, getattr(model, name)))
     return {}
 
 
@@ -167,55 +163,30 @@ def transition_terms(model: nn.Module, config: Any, dataset: Any) -> nn.ModuleDi
     return nn.ModuleDict(TRANSITIONS[config["transition"] or "none"](model, config, dataset))
 
 
-def with_transition(model: Any, config: Any, dataset: Any) -> Any:
-    """A model with ``transition`` on it, unless it asks for it by itself, as MQSATED does.
+def attach_transition(model: Any, config: Any, dataset: Any) -> Any:
+    """A model with the terms of ``transition``, unless it has them by itself, as MQSATED does.
 
-    Its ``calculate_loss`` then returns the model's own loss and one value for each term. The heads that TED
-    chooses from are the last items of the input lists, as they stand before any masking, or for general
-    models the positive items: taking all items of all prefixes would weigh the old ones most.
+    Whoever trains the model adds the terms to its own loss (:mod:`recbole_mqsa.training.objective`).
 
     Args:
         model: any of RecBole's or ours, just built; it is changed and returned.
         config, dataset: as for :func:`transition_terms`.
     """
-    if not hasattr(model, "transition") and (config["transition"] or "none") != "none":
+    if not isinstance(model, HasTransition) and (config["transition"] or "none") != "none":
         model.transition = transition_terms(model, config, dataset)
-        if model.transition:
-            model.calculate_loss = (
-                functools.partial(  # which a deep copy of the model copies, unlike a closure
-                    _with_terms,
-                    model=model,
-                    own=model.calculate_loss,
-                    embedding=item_embedding_of(model, config, dataset),
-                    n_items=dataset.num(config["ITEM_ID_FIELD"]),
-                    config=config,
-                )
-            )
-    return model.to(config["device"])
+    return model
 
 
-def build_model(config: Any, dataset: Any) -> Any:
-    """The model that ``config`` names, with its transition, on its device.
-
-    Args:
-        config: the settings.
-        dataset: the training part.
-    """
-    model = with_length_groups(get_model(config["model"])(config, dataset), config)
-    return with_transition(model, config, dataset)
-
-
-def item_embedding_of(model: nn.Module, config: Any, dataset: Any) -> nn.Embedding:
+def item_embedding_of(model: Any, transition: str) -> nn.Embedding:
     """The model's ``item_embedding``, or else its only embedding with one row an item.
 
     Raises:
         UserError: there is none, or more than one to choose from.
     """
-    n_items = dataset.num(config["ITEM_ID_FIELD"])
+    n_items = model.n_items
     named = getattr(model, "item_embedding", None)
-    if (
-        isinstance(named, nn.Embedding) and named.num_embeddings >= n_items
-    ):  # BERT4Rec's ends with its mask token
+    # BERT4Rec's ends with its mask token.
+    if isinstance(named, nn.Embedding) and named.num_embeddings >= n_items:
         return named
     found = {
         name: module
@@ -225,60 +196,14 @@ def item_embedding_of(model: nn.Module, config: Any, dataset: Any) -> nn.Embeddi
     if len(found) != 1:
         has = f"has {len(found)} ({', '.join(found)})" if found else "has none"
         raise UserError(
-            f"transition '{config['transition']}' works on a model's item embedding, and {type(model).__name__} "
+            f"transition '{transition}' works on a model's item embedding, and {type(model).__name__} "
             f"{has}; set transition to none or take a model with one item embedding"
         )
     return next(iter(found.values()))
 
 
-def batch_heads(interaction: Any, config: Any) -> Tensor:
-    """[N] the items of a batch that may be distilled, one a row at most.
-
-    For sequential models the last item of each row's input list, padded at either side; for others the
-    positive item.
-
-    Raises:
-        UserError: the batch holds users only.
-    """
-    field, label = config["ITEM_ID_FIELD"], config["LABEL_FIELD"]
-    if config["MODEL_TYPE"] == ModelType.SEQUENTIAL:
-        item_seq = interaction[field + config["LIST_SUFFIX"]]  # the masked one of BERT4Rec is another field
-        column = (item_seq != 0).long().cumsum(1).argmax(1, keepdim=True)  # the first of the largest sums
-        heads = item_seq.gather(1, column).squeeze(1)
-        return heads[heads > 0]
-    if field not in interaction:
-        raise UserError(
-            f"transition 'ted' distils the items of a batch, but {config['model']} trains on batches of users "
-            "alone; set transition to none, grareg or ges"
-        )
-    return interaction[field][interaction[label] > 0] if label in interaction else interaction[field]
-
-
-def _with_terms(
-    interaction: Any,
-    model: Any,
-    own: Callable[[Any], Any],
-    embedding: nn.Embedding,
-    n_items: int,
-    config: Any,
-) -> tuple[Tensor, ...]:
-    """In place of a ``calculate_loss``: its own parts and the terms, all of which RecBole's trainers add up."""
-    losses = own(interaction)
-    heads = batch_heads(interaction, config) if "distillation" in model.transition else None
-    weight = embedding.weight
-    items = ItemTable(weight if len(weight) == n_items else weight[:n_items])
-    terms = (term(items, heads) for term in model.transition.values())
-    return (*(losses if isinstance(losses, tuple) else (losses,)), *terms)
-
-
-def _smoothed_once(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """In place of a method: the same, with the smoothed embedding computed once however often it is read."""
-    with parametrize.cached():
-        return method(*args, **kwargs)
-
-
 def _counts(config: Any, dataset: Any) -> sparse.csr_matrix:
-    if not hasattr(dataset, "transition_counts"):
+    if not isinstance(dataset, CountsTransitions):
         raise UserError(
             f"transition '{config['transition']}' counts what follows what, and RecBole's own {type(dataset).__name__} "
             "does not; run the model by recbole-mqsa, or build its data as a recbole_mqsa SequenceDataset"

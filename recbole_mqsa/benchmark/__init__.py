@@ -1,1 +1,0 @@
-"""Models side by side: the runs of a benchmark, and the report that is made of them."""

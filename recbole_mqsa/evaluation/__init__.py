@@ -1,0 +1,1 @@
+"""Ranks, metrics and costs of a trained model."""

@@ -1,0 +1,11 @@
+"""The models that this package adds to RecBole, by name; to add one, write its module and a line here."""
+
+from __future__ import annotations
+
+MODELS = {
+    "MQSATED": "recbole_mqsa.model.mqsated",
+    "FMLPRec": "recbole_mqsa.model.fmlprec",
+    "ItemTransition": "recbole_mqsa.model.counting",
+    "Pop": "recbole_mqsa.model.counting",  # in place of RecBole's, which counts an item once a batch
+}
+"""The module of each model: it holds a class of that name, whose ``spec`` says all else."""

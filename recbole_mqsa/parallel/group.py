@@ -1,0 +1,205 @@
+"""Several processes that train one model together: who they are, and what they exchange.
+
+A process alone is a group of one: every function here then gives back what it is given, at once. The names
+are torch's: a process has a rank from 0, among a world of so many; rank 0 is the main one, which writes.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from ..errors import PeerLost, UserError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a process stands, in the words of ``torchrun``.
+
+    Attributes:
+        rank: its number among all processes of the run.
+        world_size: how many these are.
+        local_rank: its number on its machine.
+        nproc: how many run on its machine.
+    """
+
+    rank: int
+    world_size: int
+    local_rank: int
+    nproc: int
+
+
+def place() -> Place | None:
+    """What the environment says, as ``torchrun`` sets it; None for a process alone."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    if not all(os.environ.get(name, "").isdigit() for name in names) or "MASTER_ADDR" not in os.environ:
+        return None
+    here = Place(*(int(os.environ[name]) for name in names))
+    return here if here.world_size > 1 else None
+
+
+_groups = itertools.count()
+
+
+@functools.cache
+def _store() -> Any:
+    """Where the processes of the environment meet; once, as runs after each other meet in the same one."""
+    store, _, _ = next(iter(dist.rendezvous("env://")))  # type: ignore[attr-defined]
+    return store
+
+
+@contextmanager
+def joined(config: Any) -> Iterator[None]:
+    """Within, the processes that the environment names are a group: gloo on the CPU, nccl on GPUs.
+
+    Args:
+        config: the settings, of which ``device`` and ``nproc`` are read.
+
+    Raises:
+        UserError: the settings want several processes, and nobody has started them.
+    """
+    here = place()
+    if here is None and not dist.is_initialized() and (config["nproc"] or 1) > 1:
+        raise UserError(
+            f"nproc is {config['nproc']}, but this is one process; start it by the command line or by torchrun"
+        )
+    if here is None or dist.is_initialized():
+        yield
+        return
+    on_gpu = config["device"].type == "cuda"
+    if on_gpu:
+        torch.cuda.set_device(config["device"])
+    with _exchange():
+        store = dist.PrefixStore(f"recbole_mqsa/{next(_groups)}", _store())  # type: ignore[attr-defined]
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
+            store=store,
+            rank=here.rank,
+            world_size=here.world_size,
+        )
+    try:
+        yield
+    except BaseException:
+        if not on_gpu:  # nccl waits here for those who wait for us; the end of the process frees them
+            dist.destroy_process_group()
+        raise
+    dist.destroy_process_group()
+
+
+def size() -> int:
+    """How many processes there are; 1 outside of a group."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's number; after its group has ended, too."""
+    if dist.is_initialized():
+        return dist.get_rank()
+    here = place()
+    return here.rank if here else 0
+
+
+def is_main() -> bool:
+    """Whether this is the process that writes."""
+    return rank() == 0
+
+
+def own_span(count: int) -> range:
+    """The part of ``range(count)`` that is this rank's: all ranks' in their order are the whole, none is padded."""
+    return range(count * rank() // size(), count * (rank() + 1) // size())
+
+
+# What is exchanged. All ranks have to call these, in the same order.
+
+
+@contextmanager
+def _exchange() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # gloo and nccl have no narrower one in common
+        raise PeerLost(f"rank {rank()} has lost another process of this run: {error}") from error
+
+
+def from_main(make: Callable[[], T]) -> T:
+    """What ``make`` returns on the main process, which alone calls it, for all. Tensors have to be on the CPU."""
+    if size() == 1:
+        return make()
+    box = [make() if is_main() else None]
+    with _exchange():
+        dist.broadcast_object_list(box, src=0)
+    return box[0]  # type: ignore[return-value]
+
+
+def gather_objects(own: T) -> list[T]:
+    """Every rank's, in the order of ranks."""
+    if size() == 1:
+        return [own]
+    boxes: list[Any] = [None] * size()
+    with _exchange():
+        dist.all_gather_object(boxes, own)
+    return boxes
+
+
+def sum_over_ranks(numbers: Iterable[float]) -> list[float]:
+    """The sum over the ranks of each number."""
+    own = list(numbers)
+    if size() == 1:
+        return own
+    total = torch.tensor(own, dtype=torch.float64)
+    with _exchange():
+        dist.all_reduce(total)
+    return total.tolist()
+
+
+def gather_in_order(rows: Tensor) -> Tensor:
+    """The rows [n, ...] of all ranks, in the order of ranks; n may differ, and may be 0. On the CPU."""
+    if size() == 1:
+        return rows
+    rows = rows.cpu().contiguous()
+    lengths = gather_objects(len(rows))
+    padded = rows.new_zeros((max(lengths), *rows.shape[1:]))
+    padded[: len(rows)] = rows
+    parts = [torch.empty_like(padded) for _ in lengths]
+    with _exchange():
+        dist.all_gather(parts, padded)
+    return torch.cat([part[:length] for part, length in zip(parts, lengths)])
+
+
+def copy_from_main(tensors: Iterable[Tensor]) -> None:
+    """Overwrites each tensor with the main process's."""
+    if size() > 1:
+        with _exchange(), torch.no_grad():
+            for tensor in tensors:
+                dist.broadcast(tensor.detach(), src=0)
+
+
+def add_gradients(parameters: Iterable[Tensor]) -> None:
+    """Makes the gradient of each parameter the sum of all ranks'; one that nobody has stays None.
+
+    One message for all: a step of a small model is short, and each message costs its own wait.
+    """
+    learnt = [parameter for parameter in parameters if parameter.requires_grad]
+    if size() == 1 or not learnt:
+        return
+    with torch.no_grad():
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in learnt]
+        there = learnt[0].new_tensor([float(p.grad is not None) for p in learnt])
+        message = torch.cat([*(gradient.reshape(-1) for gradient in gradients), there])
+        with _exchange():
+            dist.all_reduce(message)
+        *sums, there = message.split([*(p.numel() for p in learnt), len(learnt)])
+        for parameter, gradient, summed, known in zip(learnt, gradients, sums, there.tolist()):
+            if known:
+                gradient.copy_(summed.view_as(gradient))
+                parameter.grad = gradient

@@ -1,0 +1,56 @@
+"""Files written whole or not at all, and folders that one process writes at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Callable
+
+from filelock import FileLock, Timeout
+
+from ..errors import UserError
+
+LOCK = ".lock"
+
+
+def write_whole(file: Path, write: Callable[[Path], object]) -> None:
+    """Replace ``file`` by what ``write`` writes to a draft beside it: whoever looks sees the old or the new one.
+
+    The draft is on the disk before it takes the file's place, so that no crash leaves an empty file.
+    """
+    draft = file.with_name(f"{file.name}.part")
+    write(draft)
+    with draft.open("rb") as written:
+        os.fsync(written.fileno())
+    os.replace(draft, file)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Replace ``file`` by ``text`` in UTF-8, whole or not at all."""
+    write_whole(file, lambda draft: draft.write_text(text, encoding="utf-8"))
+
+
+@contextmanager
+def locked(folder: Path, who: str) -> Iterator[None]:
+    """Keep other processes out of a folder, which exists; the lock ends with this process, however it ends.
+
+    Args:
+        who: what another holder would be, as in 'another run'.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as problem:
+        raise UserError(
+            f"output_dir {folder} is being written by {who}; wait for it, or name another folder"
+        ) from problem
+    try:
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)  # while it is held: whoever waits for it sees that it is gone
+        lock.release()

@@ -1,0 +1,109 @@
+"""What a run leaves behind: one folder of its own, and nothing outside it.
+
+``result.json`` the figures and all settings, ``run.log`` what was printed, ``checkpoint.pth`` the
+best epoch, ``epochs.csv`` losses and metrics by epoch, ``epochs.png`` their picture, ``ranks.npz`` the
+rank of each test item.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import UserError
+from .atomic import locked, write_text
+from .logs import LOG
+
+CHECKPOINT, RESULT = "checkpoint.pth", "result.json"
+
+
+def new_folder(model: str, dataset: str) -> Path:
+    """A folder below ``runs/`` whose name no other run can take; it is not made."""
+    return Path("runs") / f"{model}-{dataset}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
+
+
+@contextmanager
+def claimed(
+    model: str, dataset: str, output_dir: str | os.PathLike[str] | None = None, resume: bool = False
+) -> Iterator[Path]:
+    """Makes the folder of one run and keeps all other runs out of it.
+
+    Without ``output_dir`` it is one below ``runs/`` whose name no other run can take. If the run ends in a
+    :class:`UserError` before its first checkpoint, a folder made here is removed again. With ``resume``
+    the folder may hold an unfinished run, but for one that another process is writing.
+
+    Raises:
+        UserError: ``output_dir`` holds a run, finished or not, or cannot be made.
+    """
+    folder = Path(output_dir) if output_dir is not None else new_folder(model, dataset)
+    new = not folder.exists()
+    with ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not resume:
+                (folder / LOG).open("x").close()  # of two runs at once, one fails here
+            held.enter_context(locked(folder, "another run"))
+        except FileExistsError as problem:
+            raise UserError(_taken(folder)) from problem
+        except OSError as problem:
+            raise UserError(
+                f"output_dir {folder} cannot be made ({problem.strerror}); name another folder"
+            ) from problem
+        try:
+            yield folder
+        except UserError:
+            if not (folder / CHECKPOINT).exists():
+                shutil.rmtree(folder, ignore_errors=True) if new else (folder / LOG).unlink(missing_ok=True)
+            raise
+
+
+def _taken(folder: Path) -> str:
+    if not folder.is_dir():
+        return f"output_dir {folder} is a file; name a folder"
+    state = "a finished" if (folder / RESULT).exists() else "an unfinished"
+    return f"output_dir {folder} already holds {state} run; name another folder or move it away"
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """What ``result.json`` holds; None while the run is not finished."""
+    file = folder / RESULT
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def write_ranks(folder: Path, users: torch.Tensor, ranks: torch.Tensor, frequency: np.ndarray) -> None:
+    """``ranks.npz``, of each test sample, [S] each: ``users``, ``ranks`` and ``frequency``.
+
+    A rank is -1 where the item is never hit; the frequency is that of the test item's transition in training.
+    """
+    limited = ranks.where(ranks < np.iinfo(np.int32).max, -1)
+    np.savez_compressed(
+        folder / "ranks.npz",
+        users=users.numpy().astype(np.int32),
+        ranks=limited.numpy().astype(np.int32),
+        frequency=frequency.astype(np.int32),
+    )
+
+
+def write_result(folder: Path, result: dict[str, Any]) -> None:
+    """``result.json``, whole or not at all: its presence says that the run is finished."""
+    write_text(folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_epochs(folder: Path, history: list[dict[str, Any]]) -> None:
+    """``epochs.csv``, a row an epoch; empty where an epoch was not evaluated."""
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    with open(folder / "epochs.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, columns)
+        table.writeheader()
+        table.writerows(history)

@@ -1,0 +1,93 @@
+"""Where a run's numbers come from: command, commit, versions, hardware and memory."""
+
+from __future__ import annotations
+
+import platform
+import re
+import resource
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import recbole
+import torch
+
+from .. import __version__
+from ..settings.locations import PACKAGE
+
+
+def peak_memory_bytes() -> dict[str, int]:
+    """The largest memory that this process has held so far, and the largest on the GPU if there is one."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
+    memory = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if torch.cuda.is_available():
+        memory["gpu"] = torch.cuda.max_memory_allocated()
+    return memory
+
+
+def environment(command: Sequence[str] | None = None) -> dict[str, Any]:
+    """Date, command, commit (of a checkout), versions and hardware, for the record.
+
+    Args:
+        command: what is recorded as such; by default that of the process.
+    """
+    packages = ("recbole", "torch", "numpy", "scipy", "pandas")
+    versions = {"recbole_mqsa": __version__, "python": platform.python_version()}
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": [_program(Path(sys.argv[0])), *sys.argv[1:]] if command is None else list(command),
+        "commit": _commit(),
+        "versions": {**versions, **{package: version(package) for package in packages}},
+        "hardware": {
+            "machine": platform.machine(),
+            "processor": _processor(),
+            "threads": torch.get_num_threads(),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+    }
+
+
+def from_start_to_end(start: dict[str, Any], end: dict[str, Any]) -> dict[str, Any]:
+    """The record of a run: what held at its start, and under ``changed_while_running`` what no longer did."""
+    changed = {key: end[key] for key in ("commit", "versions", "hardware") if start.get(key) != end.get(key)}
+    return {**start, **({"changed_while_running": changed} if changed else {})}
+
+
+def _program(path: Path) -> str:
+    """The program by its place in this project, else by its name: other paths are this machine's own."""
+    path = path.resolve()
+    return path.relative_to(PACKAGE.parent).as_posix() if PACKAGE.parent in path.parents else path.name
+
+
+def _commit() -> str | None:
+    if not (PACKAGE.parent / ".git").exists():  # installed, perhaps inside somebody else's repository
+        return None
+    git = ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor()
+    found = dict(re.findall(r"^(model name|cpu family|model)\s*:\s*(.+)$", text, re.MULTILINE))
+    name = found.get("model name", platform.processor())
+    if {"cpu family", "model"} <= found.keys():  # a name may be that of several generations
+        name += f" (family {found['cpu family']}, model {found['model']})"
+    return name
+
+
+def portable(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings in which data inside RecBole's package has no path of this machine."""
+    packages = Path(recbole.__file__).resolve().parents[1]
+    path = Path(settings["data_path"]).resolve()
+    inside = packages in path.parents
+    return {**settings, "data_path": path.relative_to(packages).as_posix()} if inside else settings

@@ -1,0 +1,196 @@
+"""What the settings of every model have to be: a bad one is refused in one sentence before any data is read.
+
+A model's own rules are in its ``spec``. A new setting's range is one more rule there, or in ``EVERY_MODEL``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from recbole.evaluator.register import metric_types
+from recbole.utils import EvaluatorType, ModelType
+
+from ..errors import UserError
+from .rules import is_whole, number, one_of, switch, whole
+from .spec import RECBOLE_MODELS, Rule, is_ours, is_served, needs_only_order, spec_of
+
+TRANSITIONS = ("ted", "grareg", "ges", "none")
+"""The ways in which item transitions enter a model (``model/transition.py``)."""
+
+
+def _has_our_data(config: Any) -> bool:
+    """Whether this package's data path serves the model."""
+    return is_ours(config.model_class) or (needs_only_order(config) and is_served(config))
+
+
+def _draws(_: Any, config: Any) -> bool:
+    return spec_of(config.model_class).draws_negatives
+
+
+def _groups_fit(groups: Any, config: Any) -> bool:
+    return is_whole(groups, 1) and (groups == 1 or spec_of(config.model_class).length_groups)
+
+
+def _in_order(eval_args: Any, config: Any) -> bool:
+    needs_time = config["MODEL_TYPE"] == ModelType.SEQUENTIAL or _has_our_data(config)
+    order = eval_args.get("order", "RO") if isinstance(eval_args, Mapping) else None  # RecBole's default
+    return not needs_time or order == "TO"
+
+
+def _has_mode(eval_args: Any, config: Any) -> bool:
+    mode = eval_args.get("mode", "full") if isinstance(eval_args, Mapping) else None
+    modes = mode.values() if isinstance(mode, Mapping) else [mode]
+    allowed = r"full|(uni|pop)[1-9]\d*" if _has_our_data(config) else r"full|labeled|(uni|pop)[1-9]\d*"
+    return all(re.fullmatch(allowed, str(mode)) for mode in modes)
+
+
+def _has_split(eval_args: Any, _: Any) -> bool:
+    split = eval_args.get("split", {"RS": []}) if isinstance(eval_args, Mapping) else None
+    return isinstance(split, Mapping) and len(split) == 1 and set(split) <= {"LS", "RS", "TS"}
+
+
+def _is_interval(interval: Any, _: Any) -> bool:
+    return re.fullmatch(r"[\[(]\s*[^,\s]+\s*,\s*[^,\s]+\s*[\])]", str(interval)) is not None
+
+
+def _is_device(device: Any, _: Any) -> bool:
+    return re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(device)) is not None
+
+
+def _is_mapping(value: Any, _: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _metrics_exist(metrics: list[Any], _: Any) -> bool:
+    kinds = {metric_types.get(str(metric).lower()) for metric in metrics}
+    return len(kinds) == 1 and None not in kinds
+
+
+def _cut_offs(topk: list[Any], _: Any) -> bool:
+    return bool(topk) and all(is_whole(k, 1) for k in topk)
+
+
+def _is_measured(valid_metric: Any, config: Any) -> bool:
+    """Whether evaluation yields this metric: those by rank (but GAUC) at a cut-off, those by value without."""
+    name, _, cut_off = str(valid_metric).lower().partition("@")
+    plain = name == "gauc" or metric_types.get(name) == EvaluatorType.VALUE
+    cut_offs = [""] if plain else map(str, config["topk"])
+    return name in [metric.lower() for metric in config["metrics"]] and cut_off in cut_offs
+
+
+_LOO = "for example {{'split': {{'LS': 'valid_and_test'}}, 'order': 'TO', 'mode': 'full'}}"
+_PICKLED = (
+    "left out: loaders are kept as pickles, and to load one could run anything; data is read anew in seconds"
+)
+_WHOLE = "left out: it holds ready-made samples, but {model} is given whole sequences; use the .inter file"
+
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+_INTERVALS = ("user_inter_num_interval", "item_inter_num_interval")
+_MAPPINGS: tuple[str, ...] = (
+    "load_col",
+    "unload_col",
+    "unused_col",
+    "val_interval",
+    "threshold",
+    "clip_grad_norm",
+    "discretization",
+)
+
+_REMOVABLE = {*_INTERVALS, *_MAPPINGS}
+
+EVERY_MODEL: tuple[Rule, ...] = (
+    *whole(0, "seed", "epochs", "stopping_step", "eval_step", "worker", "metric_decimal_place"),
+    *whole(1, "train_batch_size", "eval_batch_size", "nproc"),
+    *whole(2, "MAX_ITEM_LIST_LENGTH"),
+    *number("above 0", lambda value: value > 0, "learning_rate"),
+    *number("of at least 0", lambda value: value >= 0, "weight_decay"),
+    *switch("mask_seen", "repeatable", "show_progress"),
+    one_of("long_sequences", "last", "windows"),
+    (
+        "negatives",
+        lambda value, config: value == "full" or _draws(value, config),
+        "'full', as {model} draws no items",
+    ),
+    (
+        "sparse_gradients",
+        lambda value, config: value is False or _draws(value, config),
+        "False, as {model} draws no items",
+    ),
+    one_of("prefixes", "all", "longest"),
+    one_of("transition", *TRANSITIONS),
+    ("length_groups", _groups_fit, f"1, or a larger whole number for {', '.join(RECBOLE_MODELS)}"),
+    *((key, lambda value, _: not value, _PICKLED) for key in ("save_dataloaders", "dataloaders_save_path")),
+    ("metrics", _metrics_exist, f"metrics all by rank or all by value, out of {', '.join(metric_types)}"),
+    ("topk", _cut_offs, "one or more whole numbers of at least 1"),
+    ("valid_metric", _is_measured, "one of the metrics {metrics}, at one of topk, {topk}, as in NDCG@20"),
+    ("eval_args", _in_order, f"a mapping with order: TO, as {{model}} needs the past; {_LOO}"),
+    ("eval_args", _has_mode, f"a mapping with mode full, uni or pop and a number; {_LOO}"),
+    ("eval_args", _has_split, f"a mapping with one split, LS, RS or TS; {_LOO}"),
+    ("benchmark_filename", lambda _, config: not _has_our_data(config), _WHOLE),
+    ("dataset", lambda name, _: not set(str(name)) & set("/\\"), "a name; its folder goes into data_path"),
+    ("device", _is_device, "'auto', 'cpu', 'cuda' or a certain GPU as in 'cuda:1'"),
+    ("data_path", lambda path, _: isinstance(path, str), "a folder"),
+    ("seed", lambda seed, _: seed < 2**32, "below 2 ** 32"),
+    one_of("learner", "adam", "adamw", "sgd", "adagrad", "rmsprop"),
+    one_of("state", *_LEVELS, *map(str.upper, _LEVELS)),
+    *((key, _is_interval, "an interval such as '[5,inf)'") for key in _INTERVALS),
+    *((key, _is_mapping, "a mapping, in quotes on the command line") for key in _MAPPINGS),
+)
+"""What the settings of every model have to be."""
+
+WITH_TRANSITION: tuple[Rule, ...] = (
+    *whole(0, "distillation_heads", "ges_layers"),
+    *whole(1, "time_span", "grareg_neighbours"),
+    *number("above 0", lambda value: value > 0, "tau"),
+    *number("of at least 0", lambda value: value >= 0, "lambda_kd", "lambda_reg"),
+    (
+        "softmax_block",
+        lambda rows, _: rows == "auto" or is_whole(rows, 0),
+        "'auto' or a whole number of at least 0",
+    ),
+    one_of("softmax_precision", "auto", "float32", "bfloat16"),
+)
+"""What the settings of ``transition`` have to be for any model that has one, and always for ours."""
+
+
+def normalise(config: Any) -> None:
+    """Make lists of the settings that are lists, so that ``topk=20`` and ``query_windows=(1, 3)`` are allowed.
+
+    ``transition`` is always named afterwards.
+    """
+    for key in ("query_windows", "topk", "metrics"):
+        value = config[key]
+        if isinstance(value, tuple):
+            config[key] = list(value)
+        elif value is not None and not isinstance(value, list):
+            config[key] = [value]
+    if isinstance(config["alpha"], tuple):
+        config["alpha"] = list(config["alpha"])
+    if config["transition"] is None:  # how the text "none" is read
+        config["transition"] = "none"
+
+
+def check_settings(config: Any) -> None:
+    """Check the range of each setting that is there, so that a bad one costs no time; normalises lists first.
+
+    ``config`` is any RecBole ``Config``, this package's or the plain one.
+
+    Raises:
+        UserError: one sentence with the key, its value and what it has to be.
+    """
+    normalise(config)
+    given = getattr(config, "external_config_dict", {})
+    defaults = getattr(config, "internal_config_dict", {})
+    ours, chosen = is_ours(config.model_class), config["transition"] != "none"
+    rules = (
+        *EVERY_MODEL,
+        *(WITH_TRANSITION if ours or chosen else ()),
+        *spec_of(config.model_class).rules,
+    )
+    for key, test, need in rules:
+        value = config[key]
+        removed = value is None and key in given and defaults.get(key) is not None and key not in _REMOVABLE
+        if removed or (value is not None and not test(value, config)):
+            raise UserError(f"{key} is {value!r}; it has to be {need.format_map(config)}")

@@ -1,0 +1,157 @@
+"""Settings: RecBole's order of precedence, without its ``eval`` and without its silence about typing errors."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import recbole
+import recbole.config
+from recbole.utils import ModelType
+
+from ..errors import UserError
+from . import locations
+from .check import check_settings
+from .device import choose_device
+from .files import read_config_files
+from .literals import literal
+
+RECBOLE = Path(recbole.__file__).resolve().parent
+OPTIONS = ("allow_unknown", "config_files", "dataset", "debug", "model", "output_dir", "resume")
+"""What the command line knows besides the settings: never a setting, but a likely misspelling of one."""
+
+
+class Config(recbole.config.Config):
+    """The settings of one run, checked before any data is read.
+
+    The order is RecBole's: overall, model, sample and data set files, its file for the kind of model, then
+    the user's own: ``config_file_list``, ``config_dict`` and ``command_line``, each overriding the former.
+    Unlike RecBole's class this one leaves ``sys.argv`` and the given dicts alone and evaluates nothing: text
+    in ``config_dict`` is read as a literal, ``command_line`` holds values. ``defaults`` is weaker than any of
+    the user's settings and serves to name a model and a data set where nobody does.
+
+    Raises:
+        UserError: a file that cannot be read, an unknown model, metric or (unless ``allow_unknown``)
+            setting, a value out of range.
+    """
+
+    external_config_dict: dict[str, Any]
+    one_protocol = True
+    """Whether RecBole's own models, too, get this package's data path, leave-one-out, mask and yaml files."""
+
+    def __init__(
+        self,
+        model: str | type | None = None,
+        dataset: str | None = None,
+        config_file_list: Sequence[str | Path] | None = None,
+        config_dict: Mapping[str, Any] | None = None,
+        command_line: Mapping[str, Any] | None = None,
+        allow_unknown: bool = False,
+        *,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._defaults, self._command_line = dict(defaults or {}), dict(command_line or {})
+        self._allow_unknown = allow_unknown
+        try:
+            super().__init__(model, dataset, config_file_list, config_dict)
+        except UserError:
+            raise
+        except (KeyError, NotImplementedError, ValueError) as error:
+            raise UserError(f"RecBole refuses the settings: {' '.join(map(str, error.args))}") from error
+
+    def _load_config_files(self, file_list: Sequence[str | Path] | None) -> dict[str, Any]:
+        return read_config_files([file_list] if isinstance(file_list, (str, Path)) else file_list or [])
+
+    def _load_variable_config_dict(self, config_dict: Mapping[str, Any] | None) -> dict[str, Any]:
+        return {
+            key: literal(value) if isinstance(value, str) else copy.deepcopy(value)
+            for key, value in (config_dict or {}).items()
+        }
+
+    def _load_cmd_line(self) -> dict[str, Any]:
+        return copy.deepcopy(self._command_line)
+
+    def _merge_external_config_dict(self) -> None:
+        super()._merge_external_config_dict()
+        self.external_config_dict = {**self._defaults, **self.external_config_dict}
+
+    def _get_model_and_dataset(self, model: str | type | None, dataset: str | None) -> tuple[str, type, str]:
+        chosen = {"model": model, "dataset": dataset}
+        for name, value in chosen.items():
+            chosen[name] = self.external_config_dict.get(name) if value is None else value
+            if chosen[name] is None:
+                raise UserError(f"no {name} is given; name one with --{name} or in a config file")
+        model = chosen["model"] if inspect.isclass(chosen["model"]) else str(chosen["model"])
+        try:
+            return super()._get_model_and_dataset(model, str(chosen["dataset"]))
+        except (AttributeError, ImportError, ValueError) as error:
+            if model in (models := _models()):
+                raise
+            raise UserError(f"unknown model '{model}'{_hint(str(model), models)}") from error
+
+    def _set_default_parameters(self) -> None:
+        # RecBole completes and checks the merged settings here; ours come first, as they say more.
+        self.final_config_dict.update(model=self.model, dataset=self.dataset)
+        if not self._allow_unknown:
+            self._refuse_unknown()
+        self._spare_negatives()
+        check_settings(self)
+        super()._set_default_parameters()
+
+    def _refuse_unknown(self) -> None:
+        """Raise for the first of the user's keys that neither a yaml file nor a line of source knows."""
+        known = {"model", "dataset", *self.internal_config_dict}.union(*self.parameters.values())
+        unknown = [key for key in self.external_config_dict if key not in known]
+        if unknown:
+            known.update(_read_in_source(self.model_class))
+        for key in unknown:
+            if key not in known:
+                raise UserError(
+                    f"unknown setting '{key}'{_hint(str(key), known.union(OPTIONS))} "
+                    f"(--help lists the settings; --allow_unknown lets those of other plugins pass)"
+                )
+
+    def _init_device(self) -> None:
+        choose_device(self, super()._init_device)
+
+    def _spare_negatives(self) -> None:
+        """RecBole refuses its own default of negative sampling for its own models with a cross-entropy."""
+        by_loss = self["MODEL_TYPE"] == ModelType.SEQUENTIAL and not hasattr(self.model_class, "input_type")
+        if by_loss and self["loss_type"] == "CE" and "train_neg_sample_args" not in self.external_config_dict:
+            self["train_neg_sample_args"] = None
+
+
+# Names.
+
+
+def _models() -> set[str]:
+    folders = (RECBOLE / "properties" / "model", locations.FOLDER / "model")
+    return {file.stem for folder in folders for file in folder.glob("*.yaml")}
+
+
+def _hint(word: str, names: Iterable[str]) -> str:
+    """The nearest name as the end of a sentence; upper and lower case count as equal."""
+    by_lower = {name.lower(): name for name in sorted(map(str, names))}
+    nearest = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f"; did you mean '{by_lower[nearest[0]]}'?" if nearest else ""
+
+
+_READ = re.compile(
+    r"""config\w*(?:\.get\(|\[)\s*["'](\w+)["']|["'](\w+)["'] (?:not )?in (?:self\.)?config\b"""
+)
+
+
+def _read_in_source(model: type) -> set[str]:
+    """The settings that code reads: RecBole's and ours except for the models', and this model's with its bases."""
+    files = {file for root in (RECBOLE, locations.PACKAGE) for file in root.rglob("*.py")}
+    files -= {file for root in (RECBOLE, locations.PACKAGE) for file in (root / "model").rglob("*.py")}
+    files -= set(Path(__file__).resolve().parent.glob("*.py"))
+    own = (base for base in model.__mro__ if base.__module__.partition(".")[0] not in ("builtins", "torch"))
+    files.update(Path(inspect.getsourcefile(base) or "").resolve() for base in own)
+    hits = (_READ.findall(file.read_text(encoding="utf-8")) for file in files if file.is_file())
+    return {name for pairs in hits for pair in pairs for name in pair if name}

@@ -1,0 +1,1 @@
+"""Builds, trains and tests one model."""

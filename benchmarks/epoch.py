@@ -77,9 +77,8 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, float]:
         init_seed(config["seed"], config["reproducibility"])
         train_data, valid_data, _ = data_preparation(config, create_dataset(config))
         model = build_model(config, train_data._dataset)
-        trainer = (trainer_class if ours else get_trainer)(config["MODEL_TYPE"], config["model"])(
-            config, model
-        )
+        kind = trainer_class(config) if ours else get_trainer(config["MODEL_TYPE"], config["model"])
+        trainer = kind(config, model)
         trainer.eval_collector.data_collect(train_data)
         next(iter(train_data))
         first_batch = time.perf_counter() - started

@@ -42,7 +42,7 @@ def main() -> None:
         init_seed(config["seed"], config["reproducibility"])
         train_data, *_ = data_preparation(config, create_dataset(config))
         model = build_model(config, train_data._dataset)
-        trainer = trainer_class(config["MODEL_TYPE"], config["model"])(config, model)
+        trainer = trainer_class(config)(config, model)
         for epoch in range(2):
             trainer._train_epoch(train_data, epoch)
         with profile(activities=[ProfilerActivity.CPU]) as profiled:

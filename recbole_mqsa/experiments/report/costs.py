@@ -1,19 +1,21 @@
-"""What each row costs: weights, work, time, memory."""
+"""What each variant costs: weights, work, time, memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Callable
 
-from ..cells import Cell, Row
+from ...interfaces import Json
+from ..cells import Trial, Variant
 from .curves import seconds_to_best
-from .statistics import by_row, spread
+from .results import by_variant
+from .statistics import spread
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Means over one row's finished seeds on one data set; None where no run says.
+    """Means over one variant's finished seeds on one data set; None where no run says.
 
     Attributes:
         parameters: trained numbers.
@@ -26,7 +28,7 @@ class Cost:
         process_bytes, gpu_bytes: peak memory.
     """
 
-    row: Row
+    variant: Variant
     parameters: float | None
     flops: float | None
     epoch_seconds: float | None
@@ -38,11 +40,11 @@ class Cost:
     gpu_bytes: float | None
 
 
-def _per_epoch(result: dict[str, Any]) -> float | None:
+def _per_epoch(result: Json) -> float | None:
     return result["seconds"]["training"] / result["epochs_run"] if result["epochs_run"] else None
 
 
-MEASURES: dict[str, Callable[[dict[str, Any]], float | None]] = {
+MEASURES: dict[str, Callable[[Json], float | None]] = {
     "parameters": lambda result: result.get("parameters"),
     "flops": lambda result: result.get("flops"),
     "epoch_seconds": _per_epoch,
@@ -55,19 +57,22 @@ MEASURES: dict[str, Callable[[dict[str, Any]], float | None]] = {
 """Each cost of one run, from its result; besides these there is ``best_seconds``, from its epochs."""
 
 
-def of_cell(cell: Cell) -> dict[str, float | None]:
-    """Every cost of a finished cell."""
-    return {**{name: of(cell.result) for name, of in MEASURES.items()}, "best_seconds": seconds_to_best(cell)}
+def of_trial(trial: Trial) -> dict[str, float | None]:
+    """Every cost of a finished run."""
+    return {
+        **{name: of(trial.result) for name, of in MEASURES.items()},
+        "best_seconds": seconds_to_best(trial),
+    }
 
 
-def costs(cells: Sequence[Cell], dataset: str) -> list[Cost]:
-    """The cost of every row on a data set, in the plan's order; a row without a finished cell has none."""
+def costs(trials: Sequence[Trial], dataset: str) -> list[Cost]:
+    """The cost of every variant on a data set, in the plan's order; all None for one without a finished run."""
     found = []
-    for members in by_row(cells, dataset).values():
-        runs = [of_cell(cell) for cell in members if cell.finished]
+    for members in by_variant(trials, dataset).values():
+        finished = [of_trial(trial) for trial in members if trial.finished]
         means = {
-            name: spread([number for run in runs if (number := run[name]) is not None])[0]
+            name: spread([number for costs in finished if (number := costs[name]) is not None])[0]
             for name in (*MEASURES, "best_seconds")
         }
-        found.append(Cost(row=members[0].row, **means))
+        found.append(Cost(variant=members[0].variant, **means))
     return found

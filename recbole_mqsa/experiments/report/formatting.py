@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from ...interfaces import Json
 
 SHORT = {"hit": "HR", "ndcg": "NDCG"}
 MISSING = "-"
@@ -78,8 +78,8 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
-def processor(hardware: dict[str, Any]) -> str:
-    """The record of a machine as one line."""
+def machine(hardware: Json) -> str:
+    """The record of a machine as one line: CPU, architecture, threads, GPU."""
     threads = hardware.get("threads")
     parts = [hardware.get("processor"), hardware.get("machine")]
     parts.append(plural(threads, "thread") if isinstance(threads, int) else None)

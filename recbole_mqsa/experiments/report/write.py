@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from ...runs.atomic import write_text
 from ..cells import read_benchmark
-from .page import page
+from .render import latex, markdown, page
 from .statistics import summarise
-from .tables import latex, long_csv, markdown
+from .tables import long_csv
 
 
-def write_report(folder: Path) -> None:
+def write_report(folder: Path, paper: bool = False) -> None:
     """``report.md``, ``results.csv``, ``report.tex`` and ``report.html`` from the runs below ``folder``.
 
     Runs that have failed or are still to come are shown as such. Each file is replaced whole or not at all.
 
+    Args:
+        folder: the benchmark's.
+        paper: whether the tables show the paper's own numbers too, as ``published`` and apart from the runs, on the
+            data sets that it has. ``results.csv`` holds runs alone.
+
     Raises:
         UserError: ``benchmark.json``, or a finished run's file, is missing or damaged.
     """
-    results = summarise(*read_benchmark(folder))
+    results = summarise(*read_benchmark(folder), paper)
     files = {
         "report.md": markdown(results),
         "results.csv": long_csv(results),
@@ -27,6 +32,4 @@ def write_report(folder: Path) -> None:
         "report.html": page(results),
     }
     for name, text in files.items():
-        draft = Path(folder) / f"{name}.part"
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, Path(folder) / name)
+        write_text(Path(folder) / name, text)

@@ -13,17 +13,9 @@ from scipy.stats import t as student
 
 from recbole_mqsa.errors import UserError
 from recbole_mqsa.experiments.cells import read_benchmark
-from recbole_mqsa.experiments.report.costs import costs
-from recbole_mqsa.experiments.report.curves import curve, seconds_to_best
-from recbole_mqsa.experiments.report.statistics import (
-    Column,
-    column,
-    main_metric,
-    metrics,
-    parts,
-    summarise,
-    t_test,
-)
+from recbole_mqsa.experiments.report.results import Column, parts
+from recbole_mqsa.experiments.report.significance import t_test
+from recbole_mqsa.experiments.report.statistics import column, main_metric, metrics, summarise
 from recbole_mqsa.experiments.report.wording import outcome, title
 
 
@@ -52,7 +44,7 @@ def p_by_hand(differences: list[float]) -> float:
 def test_mean_deviation_marks_improvement_and_p(tmp_path: Path) -> None:
     write(tmp_path, {"A": [0.1, 0.2, 0.3], "B": [0.2, 0.2, 0.5], "MQSATED": [0.4, 0.3, 0.8]})
     found = of(tmp_path)
-    by_name = {entry.row.name: entry for entry in found.entries}
+    by_name = {entry.variant.name: entry for entry in found.entries}
     assert by_name["A"].mean == pytest.approx(0.2)
     assert by_name["A"].deviation == pytest.approx(0.1)  # sqrt((0.01 + 0 + 0.01) / 2)
     assert by_name["B"].mean == pytest.approx(0.3)
@@ -214,6 +206,14 @@ def test_the_outcome_names_the_baselines_that_are_missing(tmp_path: Path) -> Non
     assert "finished" not in outcome(summarise(*read_benchmark(tmp_path)))
 
 
+def test_without_a_seed_in_common_nothing_is_tested(tmp_path: Path) -> None:
+    write(tmp_path, {"A": [None, 0.2], "MQSATED": [0.3, None]}, ranks={1: 0, 2: 1})
+    against = of(tmp_path).comparison
+    assert against is not None
+    assert (against.p, against.pairs, against.seeds) == (None, 0, ())
+    assert against.improvement == pytest.approx(50)
+
+
 @pytest.mark.parametrize("ranks", [None, {1: 0, 2: 30}])
 def test_without_ranks_that_agree_with_the_metric_nothing_is_tested(tmp_path: Path, ranks: object) -> None:
     write(tmp_path, {"A": [0.2], "MQSATED": [0.3]}, ranks=ranks)
@@ -240,13 +240,13 @@ def test_a_metric_where_less_is_better(tmp_path: Path) -> None:
     assert found.comparison.improvement == pytest.approx(25)
 
 
-def test_failed_and_missing_cells_stay(tmp_path: Path) -> None:
+def test_failed_and_missing_trials_stay(tmp_path: Path) -> None:
     write_plan(tmp_path, ["A", "B", "MQSATED"], ["d"], [1, 2])
     write_cell(tmp_path, "d", "A", 1, {"ndcg@20": 0.1})
     fail(tmp_path, "d", "A", 2, "ValueError: too big\nTraceback ...")
     fail(tmp_path, "d", "MQSATED", 1, "")
-    cells = read_benchmark(tmp_path)[1]
-    assert [(c.row.name, c.seed, c.finished, c.failure) for c in cells] == [
+    trials = read_benchmark(tmp_path)[1]
+    assert [(t.variant.name, t.seed, t.finished, t.failure) for t in trials] == [
         ("A", 1, True, None),
         ("A", 2, False, "ValueError: too big"),
         ("B", 1, False, None),
@@ -254,18 +254,18 @@ def test_failed_and_missing_cells_stay(tmp_path: Path) -> None:
         ("MQSATED", 1, False, "no reason given"),
         ("MQSATED", 2, False, None),
     ]
-    assert [(entry.row.name, entry.values) for entry in of(tmp_path).entries] == [
+    assert [(entry.variant.name, entry.values) for entry in of(tmp_path).entries] == [
         ("A", {1: 0.1}),
         ("B", {}),
         ("MQSATED", {}),
     ]
 
 
-def test_a_failure_counts_no_more_once_the_cell_is_finished(tmp_path: Path) -> None:
+def test_a_failure_counts_no_more_once_the_trial_is_finished(tmp_path: Path) -> None:
     write(tmp_path, {"A": [0.1]})
-    (cell,) = read_benchmark(tmp_path)[1]
-    (cell.folder / "failed.txt").write_text("the first attempt")
-    assert cell.failure is None
+    (trial,) = read_benchmark(tmp_path)[1]
+    (trial.folder / "failed.txt").write_text("the first attempt")
+    assert trial.failure is None
 
 
 def test_slices_and_metrics(tmp_path: Path) -> None:
@@ -278,58 +278,21 @@ def test_slices_and_metrics(tmp_path: Path) -> None:
         "none": {"samples": 0, "ndcg@20": math.nan},
     }
     write_cell(tmp_path, "d", "A", 1, test, slices=slices)
-    plan, cells = read_benchmark(tmp_path)
-    assert metrics(cells) == ["hit@5", "hit@10", "ndcg@5", "ndcg@20", "mrr@10"]
-    assert main_metric(cells) == "ndcg@20"  # as settings["valid_metric"]
-    assert parts(cells) == {"0": {8}, ">0": {2}, "none": {0}, "all": {10}}
-    means = {c.part: c.entries[0].mean for c in summarise(plan, cells).slices["d"]}
+    plan, trials = read_benchmark(tmp_path)
+    assert metrics(trials) == ["hit@5", "hit@10", "ndcg@5", "ndcg@20", "mrr@10"]
+    assert main_metric(trials) == "ndcg@20"  # as settings["valid_metric"]
+    assert parts(trials) == {"0": {8}, ">0": {2}, "none": {0}, "all": {10}}
+    means = {c.part: c.entries[0].mean for c in summarise(plan, trials).slices["d"]}
     assert means == {"0": 0.05, ">0": 0.8, "none": None, "all": 0.2}
-
-
-def epochs(*scores: float | None) -> list[dict[str, float]]:
-    return [
-        {
-            "epoch": number,
-            "train_seconds": 2.0,
-            **({} if score is None else {"valid_seconds": 0.5, "ndcg@20": score}),
-        }
-        for number, score in enumerate(scores)
-    ]
-
-
-def test_curves_end_where_the_first_seed_stops(tmp_path: Path) -> None:
-    write_plan(tmp_path, ["A"], ["d"], [1, 2])
-    write_cell(tmp_path, "d", "A", 1, {"ndcg@20": 0.1}, history=epochs(0.1, None, 0.3, 0.9))
-    write_cell(tmp_path, "d", "A", 2, {"ndcg@20": 0.1}, history=epochs(0.2, 0.2, 0.5))
-    found = curve(read_benchmark(tmp_path)[1], "ndcg@20")
-    assert found is not None
-    assert found.epochs == [0, 2]
-    assert found.mean == pytest.approx([0.15, 0.4])
-    assert found.deviation == pytest.approx([math.sqrt(0.005), math.sqrt(0.02)])
-
-
-def test_costs(tmp_path: Path) -> None:
-    write_plan(tmp_path, ["A", "B"], ["d"], [1, 2])
-    for seed, total in ((1, 100.0), (2, 140.0)):
-        seconds = {"training": total / 2, "validation": total / 2, "test": 1.0}
-        history = epochs(0.1, None, 0.3, 0.2)
-        changes = {"seconds": seconds, "best_epoch": 2, "flops": None, "parameters": 10}
-        write_cell(tmp_path, "d", "A", seed, {"ndcg@20": 0.1}, history=history, **changes)
-    cells = read_benchmark(tmp_path)[1]
-    assert seconds_to_best(cells[0]) == pytest.approx(3 * 2.0 + 2 * 0.5)
-    a, b = costs(cells, "d")
-    assert (a.parameters, a.flops, a.total_seconds, a.epochs, a.best_epoch) == (10, None, 120, 4, 2)
-    assert a.epoch_seconds == pytest.approx((50 / 4 + 70 / 4) / 2)
-    assert (b.parameters, b.total_seconds) == (None, None)
 
 
 @pytest.mark.parametrize(
     ("change", "culprit"),
     [
-        ({"rows": None}, "no rows, datasets and seeds"),
+        ({"rows": None}, "lacks the rows, datasets and seeds"),
         ({"seeds": [1, 1]}, "seed '1'"),
         ({"datasets": ["../d"]}, "data set '../d'"),
-        ({"rows": [{"name": "..", "model": "A", "settings": {}}]}, "row '..'"),
+        ({"rows": [{"name": "..", "model": "A", "settings": {}}]}, "variant '..'"),
     ],
 )
 def test_a_bad_plan_is_refused(tmp_path: Path, change: dict[str, object], culprit: str) -> None:

@@ -11,13 +11,16 @@ import pytest
 from helpers.made_up import fail, write_cell, write_plan
 
 from recbole_mqsa.experiments.cells import read_benchmark
-from recbole_mqsa.experiments.report import formatting, wording
-from recbole_mqsa.experiments.report.statistics import Results, summarise
-from recbole_mqsa.experiments.report.tables import latex, long_csv, markdown, tex
+from recbole_mqsa.experiments.report import formatting
+from recbole_mqsa.experiments.report.provenance import differences, time_note
+from recbole_mqsa.experiments.report.render import latex, markdown, tex
+from recbole_mqsa.experiments.report.results import Results
+from recbole_mqsa.experiments.report.statistics import summarise
+from recbole_mqsa.experiments.report.tables import long_csv
 
 
-def read(folder: Path) -> Results:
-    return summarise(*read_benchmark(folder))
+def read(folder: Path, paper: bool = False) -> Results:
+    return summarise(*read_benchmark(folder), paper)
 
 
 @pytest.fixture
@@ -83,19 +86,41 @@ def test_what_cannot_be_tested_is_said(tmp_path: Path) -> None:
 
 
 def test_differing_hardware_and_commits_are_said(three: Path) -> None:
-    assert wording.differences(read_benchmark(three)[1]) == []
+    assert differences(read_benchmark(three)[1]) == []
     other = {"processor": "Another", "machine": "aarch64", "threads": 2, "gpu": "A GPU"}
     write_cell(three, "d", "B", 3, {"hit@5": 0.1, "ndcg@20": 0.1}, hardware=other, commit="fedcba")
-    assert wording.differences(read_benchmark(three)[1]) == [
+    assert differences(read_benchmark(three)[1]) == [
         "Not all runs had the same hardware: their times and memory do not compare.",
         "Not all runs are of the same commit.",
     ]
     lines = markdown(read(three)).splitlines()
+    note = "These runs are of 2 machines and 2 commits: compare their times and memory with care"
+    assert lines.count(f"{note} (see “Where it ran”).") == 1
     machines = (
         "A Processor, x86\\_64, 1 thread, no GPU (7 runs); Another, aarch64, 2 threads, A GPU (d/B/seed 3)"
     )
     assert f"- hardware: {machines}" in lines
     assert "- commit: 0123456789ab (7 runs); fedcba (d/B/seed 3)" in lines
+
+
+def test_times_are_warned_about_where_they_stand_side_by_side(tmp_path: Path) -> None:
+    write_plan(tmp_path, ["A", "B"], ["near", "far"], [1])
+    for dataset, row, commit in (
+        ("near", "A", "a"),
+        ("near", "B", "a"),
+        ("far", "A", "b"),
+        ("far", "B", "b"),
+    ):
+        write_cell(tmp_path, dataset, row, 1, {"ndcg@20": 0.1}, commit=commit)
+    results = read(tmp_path)
+    assert differences(results.trials) == ["Not all runs are of the same commit."]
+    assert [time_note(results.trials_on(dataset)) for dataset in ("near", "far")] == ["", ""]
+
+
+def test_defaults_are_said_to_be_ours(tmp_path: Path) -> None:
+    write_plan(tmp_path, ["A", ("B", "A", {"layers": 2})], ["d"], [1])
+    assert md_rows(markdown(read(tmp_path)), "## Variants")["A"] == ["A", "this package's defaults"]
+    assert md_rows(markdown(read(tmp_path)), "## Variants")["B"] == ["A", "layers=2"]
 
 
 def test_long_csv_has_every_number_as_recorded(three: Path) -> None:
@@ -143,6 +168,51 @@ def test_latex_has_the_slices_too(tmp_path: Path) -> None:
     lines = [line.strip() for line in latex(read(tmp_path)).splitlines()]
     assert r"& 0 (6) & \textgreater{}0 (4) & all (10) \\" in lines
     assert r"A & 0.2000 & 0.6000 & 0.4000 \\" in lines
+
+
+@pytest.fixture
+def beauty(tmp_path: Path) -> Path:
+    """One run each of A and MQSATED, worse than the paper's, on one of its data sets and on another."""
+    write_plan(tmp_path, ["A", "MQSATED"], ["amazon-beauty", "d"], [1])
+    for dataset in ("amazon-beauty", "d"):
+        for row, value in (("A", 0.02), ("MQSATED", 0.03)):
+            write_cell(tmp_path, dataset, row, 1, {"ndcg@20": value, "ndcg@50": value})
+    return tmp_path
+
+
+def test_published_numbers_stand_apart(beauty: Path) -> None:
+    text = markdown(read(beauty, paper=True))
+    found = md_rows(text, "## amazon-beauty")
+    assert list(found) == [
+        *("", "---", "A", "MQSATED", "improvement", "over"),
+        *(
+            "published: POP",
+            "published: LightGCN",
+            "published: FPMC",
+            "published: Caser",
+            "published: GRU4Rec",
+        ),
+        *("published: SASRec", "published: BERT4Rec", "published: FMLP-Rec", "published: MQSA-TED"),
+    ]
+    assert found["published: MQSA-TED"] == ["0.0726", "-"]  # the paper has no lists of 50
+    assert found["MQSATED"] == ["**0.0300**", "**0.0300**"]
+    assert found["A"] == ["<u>0.0200</u>", "<u>0.0200</u>"]
+    assert found["improvement"] == ["+50.00 %", "+50.00 %"]
+    assert "published: the paper's own numbers (Zhu et al., WSDM 2024)" in text
+    assert "The paper (Zhu et al., WSDM 2024) has no numbers for d." in text
+    assert "published" not in text.split("## d\n")[1].split("## How to read")[0]
+    assert r"    published: MQSA-TED & 0.0726 & - \\" in latex(read(beauty, paper=True)).splitlines()
+
+
+def test_published_numbers_change_no_other(beauty: Path) -> None:
+    without, along = read(beauty), read(beauty, paper=True)
+    assert along.columns == without.columns
+    assert along.metric == without.metric
+    assert long_csv(along) == long_csv(without)
+    assert "published" not in markdown(without) + latex(without)
+    shown = [line for line in markdown(along).splitlines() if not line.startswith("| published:")]
+    notes = [line for line in shown if line.startswith(("- published:", "- The paper ("))]
+    assert [line for line in shown if line not in notes] == markdown(without).splitlines()
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import math
 import re
@@ -13,21 +14,24 @@ from pathlib import Path
 
 import pytest
 from helpers.made_up import fail, write_cell, write_plan
+from markupsafe import escape
 
-from recbole_mqsa.experiments.cells import Row
-from recbole_mqsa.experiments.report.figures import PALETTE, looks
-from recbole_mqsa.experiments.report.look import _DARK
 from recbole_mqsa.experiments.report.write import write_report
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FILES = {"report.md", "results.csv", "report.tex", "report.html"}
 EVIL = '<b>Evil & "co" $x$'
+COMMAND = ["recbole-mqsa", "benchmark", f"--data_path=/{'a_long_folder' * 9}", "--seeds=1,2,3", "--jobs=2"]
 ROWS = ["Pop", "ItemTransition", EVIL, *(f"Model{n}" for n in range(7)), "MQSATED"]
 
 
 def write_made_up(folder: Path, seeds: tuple[int, ...] = (1, 2, 3)) -> None:
-    """Eleven rows on two data sets; one cell failed, one is missing, one row has a single epoch."""
+    """Eleven variants on two data sets; one run failed, one is missing, one variant has a single epoch.
+
+    On the second, ten of them take about as long and score about as much.
+    """
     write_plan(folder, ROWS, ["first", "second"], seeds)
+    plan = json.loads((folder / "benchmark.json").read_text("utf-8"))
+    (folder / "benchmark.json").write_text(json.dumps({**plan, "command": COMMAND}), "utf-8")
     for dataset in ("first", "second"):
         for place, row in enumerate(ROWS):
             for seed in seeds:
@@ -37,14 +41,15 @@ def write_made_up(folder: Path, seeds: tuple[int, ...] = (1, 2, 3)) -> None:
                             folder, dataset, row, seed, "RuntimeError: <script>throw 'out of memory'</script>"
                         )
                     continue
-                score = 0.01 * (place + 1) + 0.001 * math.sin(7 * seed + place)
+                near = dataset == "second" and row != "MQSATED"
+                score = (0.02 if near else 0.01 * (place + 1)) + 0.001 * math.sin(7 * seed + place)
                 test = {f"{name}@{k}": score * (1 + k / 20) for name in ("hit", "ndcg") for k in (5, 10, 20)}
                 slices = {part: {"samples": 500, **test} for part in ("0", ">0", "all")}
                 history = [
                     {"epoch": e, "train_seconds": 2.0, "valid_seconds": 1.0, "ndcg@20": score * (1 - 0.9**e)}
                     for e in range(1 if row == "Pop" else 20 + place + seed)
                 ]
-                total = 10.0 * (place + 1)
+                total = 10.0 + place / 10 if near else 10.0 * (place + 1)
                 seconds = {"training": total, "validation": total * 0.2, "test": 1.0}
                 write_cell(
                     folder, dataset, row, seed, test, history=history, slices=slices, seconds=seconds,
@@ -106,7 +111,7 @@ def test_the_page_is_whole_and_fetches_nothing(report: Path) -> None:
     assert re.findall(r"@import|url\((?!#)", text) == []
     assert len(set(outline.ids)) == len(outline.ids)
     assert outline.count["script"] == 1  # a name and a failure hold tags, as text
-    assert html.escape(EVIL) in text
+    assert str(escape(EVIL)) in text
     assert "RuntimeError: &lt;script&gt;" in text
     assert set(re.findall(r"https?://[^\"' <]+", text)) <= {
         "http://www.w3.org/2000/svg",
@@ -153,16 +158,63 @@ def test_a_sweep_has_a_picture_for_each_data_set(tmp_path: Path, values: list[ob
     assert text.count('aria-label="second: test NDCG@20 by p"') == 1
 
 
-def test_no_two_rows_look_alike() -> None:
-    styles = looks([Row(name, name, {}) for name in ROWS])
-    seen = {(look.colour, look.dash, look.marker) for look in styles.values()}
-    assert len(seen) == len(ROWS)
-    assert [name for name, look in styles.items() if look.colour == PALETTE[0]] == ["MQSATED"]
-    assert len(_DARK) == len(PALETTE)
+def test_each_curve_has_its_chosen_epochs(report: Path) -> None:
+    training = report.read_text("utf-8").split('<section id="training">')[1].split("</section>")[0]
+    first, second = training.split("<figure>")[1:]
+    for picture, names in ((first, ROWS), (second, [row for row in ROWS if row != "Model6"])):
+        marks = re.findall(r'data-variant="(\d+)" class="chosen">(.*?)</g>\s*</g>', picture, re.DOTALL)
+        assert [int(place) for place, _ in marks] == [ROWS.index(name) for name in names]
+        assert {len(re.findall("<use ", mark)) for _, mark in marks} == {3}  # one for each seed
+    assert "Each large outlined marker is one seed's best epoch" in " ".join(training.split())
+
+
+def test_times_of_several_machines_are_warned_about(tmp_path: Path) -> None:
+    write_plan(tmp_path, ["A", "MQSATED"], ["first", "second"], [1])
+    machine = {"processor": "Another", "machine": "aarch64", "threads": 2, "gpu": None}
+    for dataset in ("first", "second"):
+        write_cell(tmp_path, dataset, "A", 1, {"ndcg@20": 0.1})
+    write_cell(tmp_path, "first", "MQSATED", 1, {"ndcg@20": 0.2})
+    write_cell(tmp_path, "second", "MQSATED", 1, {"ndcg@20": 0.2}, hardware=machine)
+    write_report(tmp_path)
+    text = (tmp_path / "report.html").read_text("utf-8")
+    sections = {part.partition('"')[0]: part for part in text.split('<section id="')[1:]}
+    note = "These runs are of 2 machines: compare their times and memory with care"
+    assert {name: part.count(note) for name, part in sections.items() if note in part} == {
+        "quality": 1,
+        "cost": 1,
+    }
+    for name in ("quality", "cost"):  # that on the first data set is for comparing
+        assert re.search(rf">second(</figcaption>|:)[^v]*{note}", sections[name])
+
+
+def test_published_numbers_are_apart_and_only_on_demand(tmp_path: Path) -> None:
+    write_plan(tmp_path, ["A", "MQSATED"], ["amazon-beauty"], [1])
+    for row, value in (("A", 0.01), ("MQSATED", 0.02)):
+        write_cell(tmp_path, "amazon-beauty", row, 1, {"ndcg@20": value})
+    write_report(tmp_path)
+    assert "published" not in re.sub(
+        "<style>.*?</style>|<script>.*?</script>", "", page_of(tmp_path), flags=re.DOTALL
+    )
+    write_report(tmp_path, paper=True)
+    own, summary, published = (
+        page_of(tmp_path).split('<section id="results">')[1].split("</table>")[0].split("<tbody")[1:]
+    )
+    assert re.findall(r"<(?:strong|u)>([0-9.]+)", own) == ["0.0100", "0.0200"]
+    assert "+100.00 %" in summary
+    assert published.startswith(' class="published">')
+    assert "published: the paper's numbers, not run here" in published
+    assert published.count('<tr><th scope="row">') == 9
+    assert re.search(r">MQSA-TED</th>\s*<td data-value=\"0.0726\">0.0726</td></tr>", published)
+    assert not re.search("<strong>|<u>", published)
+
+
+def page_of(folder: Path) -> str:
+    return html.unescape((folder / "report.html").read_text("utf-8"))
 
 
 # In a browser.
 
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH"
 )
@@ -173,6 +225,10 @@ window.addEventListener("error", event => window.found.push(String(event.message
 </script>"""
 LOOK = """<script>
 window.addEventListener("load", () => {
+  for (const one of document.querySelectorAll("details")) one.open = true;
+  setTimeout(look, 100);
+});
+function look() {
   const all = (query, of) => (of || document).querySelectorAll(query);
   const wide = element => element.getBoundingClientRect();
   const table = all("table.sortable")[0], second = all("thead th", table)[1];
@@ -184,7 +240,7 @@ window.addEventListener("load", () => {
   const rising = column();
   const name = [...all(".legend button")].at(-1);
   name.click();
-  const faded = all("svg .faded").length, kept = all("svg [data-row]:not(.faded)").length;
+  const faded = all("svg .faded").length, kept = all("svg [data-variant]:not(.faded)").length;
   name.click();
   document.documentElement.setAttribute("data-report", JSON.stringify({
     errors: window.found, tables: all("table").length, rows: all("tbody", table)[0].rows.length,
@@ -194,8 +250,19 @@ window.addEventListener("load", () => {
     scroll: document.documentElement.scrollWidth, inner: window.innerWidth,
     out: [...all("#results table")].filter(t => wide(t).width > wide(t.parentNode).width + 1).length,
     scrolling: [...all(".scroll")].filter(box => getComputedStyle(box).overflowX === "auto").length,
+    wider: [...all(".scroll")].filter(box => box.scrollWidth > box.clientWidth + 1).length,
+    telling: [...all("#results .hint, #cost .hint")].filter(hint => wide(hint).height > 0).length,
+    hints: [...all(".hint")].filter(hint => wide(hint).height > 0).length,
+    hinted: [...all(".hint")].filter(hint => wide(hint).height > 0)
+      .filter(hint => hint.nextElementSibling.scrollWidth > hint.nextElementSibling.clientWidth + 1).length,
+    command: [...all("pre")].map(box => [box.innerText, box.scrollWidth - box.clientWidth,
+      [...all("span", box)].map(word => wide(word).right - wide(box).right)]),
+    names: [...all("#quality svg")].map(svg => [...all(".name text", svg)].map(text => {
+      const box = wide(text);
+      return [text.textContent, box.left, box.top, box.right, box.bottom];
+    })),
   }));
-});
+}
 </script>"""
 
 
@@ -209,13 +276,17 @@ def browse(page: Path, folder: Path, width: int, harm: str = "") -> dict:
     # A window is never narrower than 500 pixels or so; a frame is.
     script = """<script>
     const frame = document.querySelector("iframe");
-    window.addEventListener("load", () => document.body.setAttribute("data-report",
-      frame.contentDocument.documentElement.getAttribute("data-report")));
+    window.addEventListener("load", function look() {
+      const found = frame.contentDocument.documentElement.getAttribute("data-report");
+      if (found === null) setTimeout(look, 50); else document.body.setAttribute("data-report", found);
+    });
     </script>"""
     frame = f'<iframe src="page.html" style="border:0" width="{width}" height="900"></iframe>'
     (folder / "frame.html").write_text(f"<!DOCTYPE html><body>{frame}{script}</body>", "utf-8")
     command = [
         str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+        "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync",
         f"--user-data-dir={folder / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND",
         "--allow-file-access-from-files", "--virtual-time-budget=10000", "--enable-logging=stderr",
         "--window-size=1400,1000", "--dump-dom", (folder / "frame.html").as_uri(),
@@ -230,10 +301,18 @@ def browse(page: Path, folder: Path, width: int, harm: str = "") -> dict:
     return seen
 
 
+@pytest.fixture(scope="module", params=[1280, 400])
+def width(request: pytest.FixtureRequest) -> int:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def seen(report: Path, tmp_path_factory: pytest.TempPathFactory, width: int) -> dict:
+    return browse(report, tmp_path_factory.mktemp("browser"), width)
+
+
 @needs_chromium
-@pytest.mark.parametrize("width", [1280, 400])
-def test_in_a_browser(report: Path, tmp_path: Path, width: int) -> None:
-    seen = browse(report, tmp_path, width)
+def test_in_a_browser(seen: dict, width: int) -> None:
     assert seen["console"] == seen["errors"] == []
     assert seen["inner"] == width
     assert seen["scroll"] <= width
@@ -254,11 +333,30 @@ def test_in_a_browser(report: Path, tmp_path: Path, width: int) -> None:
         2 if width == 400 else 0
     )  # there, tables are wider than their own boxes, which scroll
     assert seen["scrolling"] >= seen["tables"]
+    # A table that scrolls says so, and no other.
+    assert seen["hints"] == seen["hinted"] == seen["wider"]
+    assert seen["telling"] == (4 if width == 400 else 0)
+    # The command wraps.
+    ((command, beyond, words),) = seen["command"]
+    assert command.split() == COMMAND
+    assert beyond <= 0
+    assert len(words) == len(COMMAND)
+    assert max(words) <= 0
 
 
 @needs_chromium
-def test_the_script_sorts_and_fades(report: Path, tmp_path: Path) -> None:
-    seen = browse(report, tmp_path, 1280)
+def test_no_two_names_collide(seen: dict) -> None:
+    first, second = seen["names"]
+    assert sorted(name for name, *_ in first) == sorted(ROWS)
+    assert sorted(name for name, *_ in second) == sorted(row for row in ROWS if row != "Model6")
+    for picture in (first, second):
+        for (one, *a), (other, *b) in itertools.combinations(picture, 2):
+            apart = a[0] >= b[2] or b[0] >= a[2] or a[1] >= b[3] or b[1] >= a[3]
+            assert apart, (one, other, a, b)
+
+
+@needs_chromium
+def test_the_script_sorts_and_fades(seen: dict) -> None:
     assert seen["falling"] == sorted(seen["before"], reverse=True)
     assert seen["rising"] == sorted(seen["before"])
     assert seen["faded"] > seen["kept"] > 0

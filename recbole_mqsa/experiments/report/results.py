@@ -1,0 +1,182 @@
+"""What a report compares: columns of variants, read from finished runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ...interfaces import Json
+from ..cells import Trial, Variant
+
+PROPOSED, PROPOSED_IN = "MQSATED", {"ablation": "full"}
+"""The variant whose improvement is reported, and its name in some kinds of study."""
+
+BASELINES = {"SASRec-whole"}
+"""Variants of the proposed model's class that are somebody else's model; its other variants are no baselines."""
+
+SIGNIFICANT = 0.05
+
+ALL = "all"
+"""The slice of all test samples, whose metrics are ``test`` in ``result.json``."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One variant's results in a column.
+
+    Attributes:
+        trials: one for each planned seed, whatever became of it.
+        values: by seed, of the finished runs that have this metric.
+        mean: over ``values``; None where there are none.
+        deviation: their sample standard deviation (divisor n - 1); None with fewer than two.
+    """
+
+    variant: Variant
+    trials: tuple[Trial, ...]
+    values: dict[int, float]
+    mean: float | None
+    deviation: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The proposed variant against the baseline with the best mean.
+
+    Attributes:
+        improvement: in percent of the baseline's mean, above 0 where the proposed variant is better; None
+            where that mean is 0.
+        p: of the two-sided paired t-test; None where it is undefined (equal differences, nothing to pair).
+        over: what was paired, "seeds" or "users".
+        pairs: how many pairs.
+        seeds: those that both variants have finished; a user's value is the mean over them.
+    """
+
+    baseline: str
+    improvement: float | None
+    p: float | None
+    over: str
+    pairs: int
+    seeds: tuple[int, ...]
+
+    @property
+    def significant(self) -> bool:
+        return self.p is not None and self.p < SIGNIFICANT
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric on one data set, in one slice of the test samples.
+
+    Attributes:
+        best, second: names of variants, several in a tie; empty where fewer than two variants have a mean.
+        comparison: None unless the proposed variant and a baseline are finished.
+    """
+
+    dataset: str
+    metric: str
+    part: str
+    entries: tuple[Entry, ...]
+    best: frozenset[str]
+    second: frozenset[str]
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that a report compares.
+
+    Attributes:
+        plan: the content of ``benchmark.json``.
+        metric: the one that slices and figures show; None before any run is finished.
+        columns: by data set, every metric over all test samples.
+        slices: by data set, ``metric`` in each slice; empty where its runs have none.
+        all_slices: by data set and metric, the same for every metric.
+        published: by data set, the paper's models and each one's metrics; empty where they are not asked for.
+            They take part in no mark and no test.
+    """
+
+    plan: Json
+    trials: tuple[Trial, ...]
+    metric: str | None
+    columns: dict[str, list[Column]]
+    slices: dict[str, list[Column]]
+    all_slices: dict[str, dict[str, list[Column]]]
+    published: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+
+    @property
+    def proposed(self) -> str:
+        """The name of the variant whose improvement is reported, whether or not it is in the plan."""
+        return proposed(self.plan)
+
+    @property
+    def rivals(self) -> list[str]:
+        """The names of the variants that it is compared with, finished or not."""
+        return rivals(self.variants, self.proposed)
+
+    @property
+    def datasets(self) -> list[str]:
+        return list(self.columns)
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(dict.fromkeys(trial.seed for trial in self.trials))
+
+    @property
+    def variants(self) -> list[Variant]:
+        return list({trial.variant.name: trial.variant for trial in self.trials}.values())
+
+    def trials_on(self, dataset: str) -> list[Trial]:
+        """The runs on a data set, finished or not."""
+        return [trial for trial in self.trials if trial.dataset == dataset]
+
+
+def proposed(plan: Json) -> str:
+    """The variant of a plan whose improvement is reported."""
+    return PROPOSED_IN.get((plan.get("study") or {}).get("kind", ""), PROPOSED)
+
+
+def baselines(variants: Iterable[Variant], proposed: str) -> list[str]:
+    """The names of the variants whose model is another than that of ``proposed``."""
+    listed = list(variants)
+    own = {variant.model for variant in listed if variant.name == proposed}
+    return [
+        variant.name
+        for variant in listed
+        if variant.name != proposed and (variant.model not in own or variant.name in BASELINES)
+    ]
+
+
+def rivals(variants: Iterable[Variant], proposed: str) -> list[str]:
+    """What ``proposed`` is compared with: the baselines, or all other variants where there is no baseline."""
+    listed = list(variants)
+    return baselines(listed, proposed) or [variant.name for variant in listed if variant.name != proposed]
+
+
+def parts(trials: Iterable[Trial]) -> dict[str, set[int]]:
+    """The slices of the test samples, each with its sizes (one, if all runs split alike), all samples last."""
+    found: dict[str, set[int]] = {}
+    for trial in trials:
+        if trial.finished:
+            for name, values in (trial.result.get("slices") or {}).items():
+                found.setdefault(name, set()).add(values["samples"])
+    return {name: found[name] for name in sorted(found, key=lambda name: name == ALL)}
+
+
+def value(trial: Trial, metric: str, part: str = ALL) -> float | None:
+    """A finished run's metric; None where it has none, as in a slice without samples."""
+    if not trial.finished:
+        return None
+    result = trial.result
+    source = result["test"] if part == ALL else (result.get("slices") or {}).get(part) or {}
+    found = source.get(metric)
+    return None if found is None or math.isnan(found) else float(found)
+
+
+def by_variant(trials: Iterable[Trial], dataset: str) -> dict[str, list[Trial]]:
+    """The runs on a data set by the name of their variant."""
+    found: dict[str, list[Trial]] = {}
+    for trial in trials:
+        if trial.dataset == dataset:
+            found.setdefault(trial.variant.name, []).append(trial)
+    return found

@@ -38,7 +38,11 @@ setup(
     ],
     packages=[*find_packages(include=["recbole_mqsa", "recbole_mqsa.*"]), YAML],
     package_dir={YAML: "properties"},
-    package_data={YAML: ["*.yaml", "*/*.yaml"]},
+    package_data={
+        "recbole_mqsa": ["py.typed"],
+        "recbole_mqsa.experiments.report": ["published.csv", "templates/*.*", "templates/sections/*.*"],
+        YAML: ["*.yaml", "*/*.yaml"],
+    },
     zip_safe=False,  # RecBole's Config opens the yaml files by path
     # RecBole 1.2.1 needs ray <= 2.6.3, which has wheels for nothing newer than 3.11.
     python_requires=">=3.9,<3.12",
@@ -52,6 +56,8 @@ setup(
         "pandas>=2.2.2,<3",  # the first for numpy 2; in 3, RecBole's chained fillna(inplace=True) does nothing
         "matplotlib>=3.9",  # the first for numpy 2
         "pyyaml>=6.0.1",
+        "filelock>=3.12",
+        "jinja2>=3.1",  # brings markupsafe, which the report uses too
         "tqdm>=4.66",
     ],
     extras_require={

@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: one file a command. Nothing heavy is imported before a command runs."""

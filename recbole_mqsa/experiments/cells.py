@@ -1,4 +1,4 @@
-"""What a benchmark consists of: a cell is one row's run on one data set with one seed, in a folder of its own."""
+"""What a benchmark consists of: a trial is a run of one variant on one data set with one seed, in its own folder."""
 
 from __future__ import annotations
 
@@ -7,47 +7,51 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from ..errors import UserError
+from ..interfaces import Json
 
 BENCHMARK, RESULT, FAILED = "benchmark.json", "result.json", "failed.txt"
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the tables: a model with the settings that make it this row."""
+class Variant:
+    """A model with the settings that make it a line of the tables."""
 
     name: str
     model: str
-    settings: dict[str, Any] = field(hash=False)
+    settings: Json = field(hash=False)
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One run of a benchmark, whether it is finished, failed or still to come."""
+class Trial:
+    """One run of a benchmark, whether finished, failed or still to come."""
 
     dataset: str
-    row: Row
+    variant: Variant
     seed: int
     folder: Path
+
+    @property
+    def row(self) -> Variant:
+        return self.variant
 
     @property
     def finished(self) -> bool:
         return (self.folder / RESULT).is_file()
 
     @cached_property
-    def result(self) -> dict[str, Any]:
-        """What ``result.json`` holds; read once.
+    def result(self) -> Json:
+        """The content of ``result.json``, read once.
 
         Raises:
-            UserError: it cannot be read.
+            UserError: the file cannot be read.
         """
         return _read(self.folder / RESULT, "remove the folder and run the benchmark again")
 
     @property
     def failure(self) -> str | None:
-        """Why the run failed: the first line of ``failed.txt``, unless a later attempt finished."""
+        """Why the trial failed: the first line of ``failed.txt``, unless a later attempt finished."""
         if self.finished:
             return None
         try:
@@ -57,46 +61,57 @@ class Cell:
         return text.strip().partition("\n")[0].strip() or "no reason given"
 
 
-def read_benchmark(folder: Path) -> tuple[dict[str, Any], list[Cell]]:
-    """The plan of a benchmark and all its cells: by data set, then by row, then by seed, in the plan's order.
+def read_benchmark(folder: Path) -> tuple[Json, list[Trial]]:
+    """The plan of a benchmark and all its trials: by data set, then variant, then seed, in the plan's order.
 
     Raises:
-        UserError: ``benchmark.json`` is missing, damaged, or names a row that cannot be a folder.
+        UserError: ``benchmark.json`` is missing, damaged, or has a variant whose name cannot name a folder.
     """
     path = Path(folder) / BENCHMARK
     plan = _read(path, "name a folder that the benchmark has written")
     try:
-        rows = [Row(str(row["name"]), str(row["model"]), dict(row["settings"])) for row in plan["rows"]]
+        variants = [
+            Variant(str(row["name"]), str(row["model"]), dict(row["settings"])) for row in plan["rows"]
+        ]
         datasets = [str(name) for name in plan["datasets"]]
         seeds = [int(seed) for seed in plan["seeds"]]
     except (KeyError, TypeError, ValueError) as problem:
         raise UserError(
-            f"{path} has no rows, datasets and seeds as a benchmark's: run the benchmark anew"
+            f"{path} lacks the rows, datasets and seeds of a benchmark: run the benchmark again"
         ) from problem
-    return plan, cells_of(Path(folder), rows, datasets, seeds)
+    return plan, trials_of(Path(folder), variants, datasets, seeds)
 
 
-def cells_of(folder: Path, rows: Sequence[Row], datasets: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
-    """A cell for each data set, row and seed, in this order.
+def trials_of(
+    folder: Path, variants: Sequence[Variant], datasets: Sequence[str], seeds: Sequence[int]
+) -> list[Trial]:
+    """A trial for each data set, variant and seed, in this order.
 
     Raises:
-        UserError: a name that is there twice or cannot be a folder's.
+        UserError: a name occurs twice or cannot name a folder.
     """
-    for kind, names in (("row", [row.name for row in rows]), ("data set", datasets), ("seed", seeds)):
-        if not names:
-            raise UserError(f"a benchmark needs at least one {kind}; name it")
-        for name in map(str, names):
-            if Path(name).name != name or name == ".." or list(map(str, names)).count(name) > 1:
-                raise UserError(f"{kind} '{name}' is there twice or is no folder's name; name each once")
+    _check_names("variant", [variant.name for variant in variants])
+    _check_names("data set", datasets)
+    _check_names("seed", [str(seed) for seed in seeds])
     return [
-        Cell(dataset, row, seed, folder / "cells" / dataset / row.name / f"seed-{seed}")
+        Trial(dataset, variant, seed, folder / "cells" / dataset / variant.name / f"seed-{seed}")
         for dataset in datasets
-        for row in rows
+        for variant in variants
         for seed in seeds
     ]
 
 
-def _read(path: Path, remedy: str) -> dict[str, Any]:
+def _check_names(kind: str, names: Sequence[str]) -> None:
+    if not names:
+        raise UserError(f"a benchmark needs at least one {kind}; name one")
+    for name in names:
+        if list(names).count(name) > 1:
+            raise UserError(f"{kind} '{name}' is named twice; name each once")
+        if Path(name).name != name or name == "..":
+            raise UserError(f"{kind} '{name}' cannot name a folder; choose another name")
+
+
+def _read(path: Path, remedy: str) -> Json:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
@@ -106,3 +121,9 @@ def _read(path: Path, remedy: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} is damaged (no json object): {remedy}")
     return content
+
+
+# Their former names.
+Row = Variant
+Cell = Trial
+cells_of = trials_of

@@ -1,10 +1,10 @@
 """What the paper discusses about trained models, measured on run folders: the order of items, and retrieval.
 
-*Order*: the last two items of every test input change places. A model that reads the last item alone answers
-something else; one that mixes a window changes less.
+*Order*: the last two items of every test input are swapped. This changes all for a model that reads the last item
+alone, and less for one that mixes a window.
 
-*Retrieve and rerank*: TED teaches e_i . e_j which items follow i, so the embeddings alone can fetch candidates
-from the last item, which the sequence then ranks.
+*Retrieve and rerank*: TED teaches e_i . e_j which items follow i. So the embedding of the last item alone can fetch
+candidates, which the sequence then ranks.
 """
 
 from __future__ import annotations
@@ -14,35 +14,46 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from recbole.data.interaction import Interaction
+from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor
 
 from ..errors import UserError
 from ..evaluation.collector import NEVER, metrics_of_ranks
-from ..evaluation.ranking import target_ranks
+from ..evaluation.ranking import Seen, target_ranks
+from ..interfaces import Batch, Loader, SequentialModel, Settings
 from ..model.transition import item_embedding_of
 from ..runs.folder import CHECKPOINT, read_result
 from ..training.load import load_data_and_model
 
 TOP, CANDIDATES = 20, 100
 
+Figures = dict[str, dict[str, float]]
+"""The figures of a run, by study and name."""
+
 
 @dataclass(frozen=True)
-class Batch:
-    """Some test samples: the model's interaction, score cells to leave out, and the targets [B]."""
+class Samples:
+    """Some test samples.
 
-    interaction: Any
-    seen: Any
+    Args:
+        interaction: the model's input.
+        seen: rows and items of the scores to leave out, or a mask of these.
+        target: [B] item ids.
+    """
+
+    interaction: Batch
+    seen: Seen | Tensor | None
     target: Tensor
 
 
 def inspect_runs(folders: Sequence[Path], output: str | None = None) -> str:
-    """Both studies on each run, as a table; as json as well in the folder ``output``.
+    """Both studies on each run, as a table; the folder ``output``, if given, gets them as json.
 
     Raises:
-        UserError: a folder without a finished run of a sequential model with one item embedding.
+        UserError: a folder holds no finished run of a sequential model with one item embedding.
     """
     figures = {}
     for folder in folders:
@@ -57,17 +68,19 @@ def inspect_runs(folders: Sequence[Path], output: str | None = None) -> str:
 
 
 @torch.no_grad()
-def inspect_run(folder: Path) -> dict[str, dict[str, float]]:
-    """``order`` and ``retrieval`` of one trained run, over its test samples."""
+def inspect_run(folder: Path) -> Figures:
+    """The figures ``order`` and ``retrieval`` of one trained run, over its test samples."""
     config, model, dataset, _, _, test_data = load_data_and_model(str(folder / CHECKPOINT))
-    if not test_data._dataset.is_sequential:
+    if not isinstance(model, SequentialRecommender):
         raise UserError(
-            f"{folder} is of {config['model']}, which reads no sequence; name runs of sequential models"
+            f"{folder} is a run of {config['model']}, which reads no sequence; name runs of sequential models"
         )
     try:
         items = item_embedding_of(model, config["transition"]).weight[: dataset.item_num]
     except UserError as error:
-        raise UserError(f"{folder} is of {config['model']}, which has no single item embedding") from error
+        raise UserError(
+            f"{folder} is a run of {config['model']}, which has no single item embedding; name runs of other models"
+        ) from error
     model.eval()
     samples = functools.partial(batches, test_data, config["device"])
     return {
@@ -76,17 +89,19 @@ def inspect_run(folder: Path) -> dict[str, dict[str, float]]:
     }
 
 
-def batches(test_data: Any, device: Any) -> Iterator[Batch]:
-    """The test samples as evaluation sees them."""
+def batches(test_data: Loader, device: torch.device) -> Iterator[Samples]:
+    """The test samples, as in evaluation."""
     for interaction, seen, _, target in test_data:
-        yield Batch(interaction.to(device), seen, target.to(device))
+        yield Samples(interaction.to(device), seen, target.to(device))
 
 
-def order_sensitivity(model: Any, samples: Iterator[Batch], config: Any) -> dict[str, float]:
-    """NDCG@20 with the inputs as they are and with their last two items swapped, over inputs of two items or more.
+def order_sensitivity(
+    model: SequentialModel, samples: Iterator[Samples], config: Settings
+) -> dict[str, float]:
+    """NDCG@20 with the inputs as they are and with their last two items swapped, for inputs of two items or more.
 
     Returns:
-        samples, ``ndcg``, ``ndcg_swapped``, and ``changed``: the mean share of the top 20 that the swap replaces.
+        ``samples``, ``ndcg``, ``ndcg_swapped``, and ``changed``: the mean fraction of the top 20 that is replaced.
     """
     before: list[Tensor] = []
     after: list[Tensor] = []
@@ -109,15 +124,17 @@ def order_sensitivity(model: Any, samples: Iterator[Batch], config: Any) -> dict
     }
 
 
-def retrieve_and_rerank(model: Any, items: Tensor, samples: Iterator[Batch], config: Any) -> dict[str, float]:
-    """NDCG@20 of scores by the embeddings alone, by the sequence alone, and of both in turn.
+def retrieve_and_rerank(
+    model: SequentialModel, items: Tensor, samples: Iterator[Samples], config: Settings
+) -> dict[str, float]:
+    """NDCG@20 by the embeddings alone, by the sequence alone, and by one after the other.
 
     Args:
-        items: [I + 1, D] embeddings; ``e_last . E`` scores by transition.
+        items: [I + 1, D] embeddings E; ``e_last . E`` are the scores by transition.
 
     Returns:
-        ``transition``, ``sequence``, ``reranked`` (the sequence ranks the 100 that the embeddings score best),
-        and ``recall``: how often the target is among these.
+        ``transition``, ``sequence``, ``reranked`` (the sequence ranks the 100 items that the embeddings score best),
+        and ``recall``: how often the target is among these 100.
     """
     ranks: dict[str, list[Tensor]] = {"transition": [], "sequence": [], "reranked": []}
     found: list[Tensor] = []
@@ -125,7 +142,7 @@ def retrieve_and_rerank(model: Any, items: Tensor, samples: Iterator[Batch], con
         sequence = _scores(model, batch.interaction, batch.seen)
         newest = batch.interaction[model.ITEM_SEQ_LEN][:, None] - 1
         last = batch.interaction[model.ITEM_SEQ].gather(1, newest).squeeze(1)
-        # An item is always most like itself, and the last one is no candidate where seen items are left out.
+        # An item is always most similar to itself; where seen items are left out, the last item is not a candidate.
         transition = _masked(items[last] @ items.T, batch.seen)
         candidates = transition.topk(min(CANDIDATES, transition.size(1))).indices
         reranked = torch.full_like(sequence, -torch.inf).scatter_(
@@ -134,19 +151,19 @@ def retrieve_and_rerank(model: Any, items: Tensor, samples: Iterator[Batch], con
         for name, scores in (("transition", transition), ("sequence", sequence), ("reranked", reranked)):
             ranks[name].append(_ranks(scores, batch.target))
         found.append(torch.isfinite(reranked.gather(1, batch.target[:, None])).squeeze(1))
-    figures = {name: _ndcg(of, config) for name, of in ranks.items()}
+    figures = {name: _ndcg(own, config) for name, own in ranks.items()}
     return {**figures, "recall": torch.cat(found).float().mean().item()}
 
 
-def table(figures: dict[str, dict[str, dict[str, float]]]) -> str:
-    """Both studies as a markdown table, a row a run."""
+def table(figures: dict[str, Figures]) -> str:
+    """Both studies as a markdown table with one row per run."""
     lines = [
         "| run | NDCG@20 | last two swapped | top 20 replaced | by embeddings alone | "
         f"{CANDIDATES} candidates, reranked | target among these |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for run, of in figures.items():
-        order, retrieval = of["order"], of["retrieval"]
+    for run, studies in figures.items():
+        order, retrieval = studies["order"], studies["retrieval"]
         numbers = (
             f"{retrieval['sequence']:.4f}",
             f"{order['ndcg_swapped']:.4f} (of {order['ndcg']:.4f})",
@@ -159,11 +176,11 @@ def table(figures: dict[str, dict[str, dict[str, float]]]) -> str:
     return "\n".join(lines)
 
 
-def _scores(model: Any, interaction: Any, seen: Any) -> Tensor:
+def _scores(model: SequentialModel, interaction: Batch, seen: Seen | Tensor | None) -> Tensor:
     return _masked(model.full_sort_predict(interaction), seen)
 
 
-def _masked(scores: Tensor, seen: Any) -> Tensor:
+def _masked(scores: Tensor, seen: Seen | Tensor | None) -> Tensor:
     scores[:, 0] = -torch.inf
     if seen is not None:
         scores[seen] = -torch.inf
@@ -175,17 +192,17 @@ def _ranks(scores: Tensor, target: Tensor) -> Tensor:
     return ranks.masked_fill(ranks >= scores.size(1), NEVER)
 
 
-def _ndcg(ranks: list[Tensor], config: Any) -> float:
+def _ndcg(ranks: list[Tensor], config: Settings) -> float:
     chosen = {"metrics": ["NDCG"], "topk": [TOP], "metric_decimal_place": config["metric_decimal_place"]}
     return float(metrics_of_ranks(chosen, torch.cat(ranks).cpu())[f"ndcg@{TOP}"])
 
 
-def _swapped(interaction: Any, model: Any) -> Any:
-    """A copy whose inputs, padded on the right, end with their last two items in turn; shorter ones stay."""
+def _swapped(interaction: Batch, model: SequentialModel) -> Batch:
+    """A copy with the last two items of each input, padded on the right, swapped; shorter inputs stay."""
     item_seq = interaction[model.ITEM_SEQ].clone()
     long = torch.nonzero(interaction[model.ITEM_SEQ_LEN] >= 2).squeeze(1)
     last = interaction[model.ITEM_SEQ_LEN][long] - 1
     item_seq[long, last], item_seq[long, last - 1] = item_seq[long, last - 1], item_seq[long, last]
-    swapped = type(interaction)({**interaction.interaction})
+    swapped = Interaction({**interaction.interaction})
     swapped.interaction[model.ITEM_SEQ] = item_seq
     return swapped

@@ -1,4 +1,4 @@
-"""What a benchmark runs, written down before it runs: ``benchmark.json``, and every cell's settings checked."""
+"""The plan of a benchmark, ``benchmark.json``, and the check of every trial's settings before any trial runs."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import UserError
+from ..interfaces import Json
 from ..runs.atomic import write_text
 from ..runs.plain import plain
 from ..settings.compare import differing
 from ..settings.config import Config
-from .cells import BENCHMARK, Cell, Row
+from .cells import BENCHMARK, Trial, Variant
 
 
 def write_plan(
     folder: Path,
-    rows: Sequence[Row],
+    variants: Sequence[Variant],
     datasets: Sequence[str],
     seeds: Sequence[int],
-    study: dict[str, Any] | None = None,
+    study: Json | None = None,
 ) -> None:
-    """``benchmark.json`` in ``folder``, in place of any former plan; runs of cells that both have are kept."""
+    """Write ``benchmark.json`` to ``folder``, over any earlier plan; the trials of both plans are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     plan = {
         "command": [os.path.basename(sys.argv[0]), *sys.argv[1:]],
-        "rows": [{"name": row.name, "model": row.model, "settings": row.settings} for row in rows],
+        "rows": [{"name": one.name, "model": one.model, "settings": one.settings} for one in variants],
         "datasets": list(datasets),
         "seeds": list(seeds),
         "study": study,
@@ -36,22 +36,23 @@ def write_plan(
     write_text(folder / BENCHMARK, json.dumps(plan, indent=2, ensure_ascii=False) + "\n")
 
 
-def check_settings_of(cells: Sequence[Cell], settings: dict[str, Any], allow_unknown: bool = False) -> None:
-    """Builds the settings of every cell before any runs, and compares them with those of finished ones.
+def check_settings_of(trials: Sequence[Trial], settings: Json, allow_unknown: bool = False) -> None:
+    """Build the settings of every trial before any runs, and compare them with those of finished trials.
 
     Raises:
-        UserError: what :class:`recbole_mqsa.settings.config.Config` refuses; a cell finished with others.
+        UserError: :class:`recbole_mqsa.settings.config.Config` refuses the settings, or a trial was finished with
+            others.
     """
-    for cell in cells:
-        given = {**settings, **cell.row.settings, "seed": cell.seed}
+    for trial in trials:
+        model, given = trial.variant.model, {**settings, **trial.variant.settings, "seed": trial.seed}
         try:
-            config = Config(cell.row.model, cell.dataset, command_line=given, allow_unknown=allow_unknown)
+            config = Config(model, trial.dataset, command_line=given, allow_unknown=allow_unknown)
         except UserError as error:
-            raise UserError(f"row '{cell.row.name}' on {cell.dataset}: {error}") from error
-        if cell.finished:
-            other = differing(cell.result["settings"], plain(config.final_config_dict))
+            raise UserError(f"variant '{trial.variant.name}' on {trial.dataset}: {error}") from error
+        if trial.finished:
+            other = differing(trial.result["settings"], plain(config.final_config_dict))
             if other:
                 raise UserError(
-                    f"{cell.folder} was finished with other settings ({', '.join(other)}); "
-                    "give those, remove that folder, or name another output_dir"
+                    f"{trial.folder} was finished with other settings ({', '.join(other)}); "
+                    "use those, remove that folder, or name another output_dir"
                 )

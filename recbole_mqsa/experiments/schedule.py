@@ -1,7 +1,7 @@
-"""Runs the cells of a benchmark, each in a process of its own, so that none can harm another.
+"""Runs the trials of a benchmark, each in a process of its own, so that none can harm another.
 
-What a cell did is in its folder: a finished one is never run again, an interrupted one goes on from its
-state, a failed one says why in ``failed.txt`` and is tried again next time.
+What a trial did is in its folder. A finished trial is never run again, an interrupted one continues from its state, and
+a failed one says why in ``failed.txt`` and is tried again next time.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 from ..errors import SPEAKER
+from ..interfaces import Json
 from ..parallel.launch import PARENT
 from ..settings.locations import PACKAGE
-from .cells import FAILED, Cell
+from .cells import FAILED, Trial
 from .report.formatting import duration, plural
 
 ERRORS = "errors.txt"
@@ -28,43 +29,45 @@ POLL_SECONDS, STOP_SECONDS = 0.2, 20.0
 
 @dataclass
 class _Running:
-    cell: Cell
+    """A trial that runs, on its cores; the times are those of ``time.monotonic``."""
+
+    trial: Trial
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
     cores: list[int]
     start: float
 
 
-def seconds_of(result: dict[str, Any]) -> float:
-    """How long a finished cell took."""
+def seconds_of(result: Json) -> float:
+    """How long a finished trial took."""
     return float(sum(result["seconds"].values()))
 
 
-def estimate(cell: Cell, cells: Sequence[Cell]) -> float | None:
-    """Seconds that a cell will take: the mean of the finished ones of its row and data set.
+def estimate(trial: Trial, trials: Sequence[Trial]) -> float | None:
+    """Seconds that a trial will take: the mean over the finished ones of its variant and data set.
 
-    Without one, those of its row on another data set; None if there is none of these either.
+    If there are none, the mean over those of its variant on other data sets; None if there are none of these either.
     """
-    finished = [other for other in cells if other.finished and other.row == cell.row]
-    same = [other for other in finished if other.dataset == cell.dataset] or finished
+    finished = [other for other in trials if other.finished and other.variant == trial.variant]
+    same = [other for other in finished if other.dataset == trial.dataset] or finished
     return sum(seconds_of(other.result) for other in same) / len(same) if same else None
 
 
 def rest(
-    ahead: Sequence[Cell], cells: Sequence[Cell], jobs: int, elapsed: Mapping[int, float] | None = None
+    ahead: Sequence[Trial], trials: Sequence[Trial], jobs: int, elapsed: Mapping[int, float] | None = None
 ) -> str:
-    """How long the cells ``ahead`` will take, as words, as far as those that are finished tell.
+    """How long the trials ``ahead`` will take, in words, estimated from the finished ones.
 
     Args:
-        ahead: those that wait or run.
-        cells: all of the benchmark.
+        ahead: the trials that wait or run.
+        trials: all trials of the benchmark.
         jobs: how many run at once.
-        elapsed: seconds that those that run have run, by their ``id``.
+        elapsed: seconds that the running trials have run, by their ``id``.
     """
     guesses: list[float | None] = []
-    for cell in ahead:
-        guess = estimate(cell, cells)
-        guesses.append(None if guess is None else max(0.0, guess - (elapsed or {}).get(id(cell), 0.0)))
+    for trial in ahead:
+        guess = estimate(trial, trials)
+        guesses.append(None if guess is None else max(0.0, guess - (elapsed or {}).get(id(trial), 0.0)))
     known = [guess for guess in guesses if guess is not None]
     if not guesses:
         return "nothing left"
@@ -72,73 +75,100 @@ def rest(
         return f"{len(guesses)} left, time unknown"
     unknown = len(guesses) - len(known)
     more = f" and {unknown} of unknown time" if unknown else ""
-    longest = max(max(known), sum(known) / jobs)  # a cell is not divided
+    longest = max(max(known), sum(known) / jobs)  # a trial cannot be divided among jobs
     return f"{len(guesses)} left, about {duration(longest)}{more}"
 
 
-def run_cells(
-    cells: Sequence[Cell],
-    settings: dict[str, Any],
+def run_trials(
+    trials: Sequence[Trial],
+    settings: Json,
     jobs: int = 1,
     say: Callable[[str], None] = print,
     watch: Callable[[str], None] | None = None,
-    command: Callable[[Cell, dict[str, Any]], list[str]] | None = None,
+    command: Callable[[Trial, Json], list[str]] | None = None,
 ) -> bool:
-    """Runs what is not finished yet and returns whether all cells are now.
+    """Run the trials that are not finished, and return whether all are finished now.
 
     Args:
-        cells: all of the benchmark, also the finished ones, from which times are estimated.
-        settings: those of every cell, besides its row's.
-        jobs: how many run at once, the cores divided among them.
-        say: gets one line when a cell begins and one when it ends.
-        watch: gets, every second, one line on all that is running.
-        command: the command line of a cell; that of this package by default.
+        trials: all trials of the benchmark, also the finished ones, from which times are estimated.
+        settings: those of every trial; its variant's override them.
+        jobs: how many run at once, with the cores divided among them.
+        say: gets one line when a trial begins and one when it ends.
+        watch: gets one line every second on all that is running.
+        command: the command line of a trial; by default that of this package.
     """
-    waiting = [cell for cell in cells if not cell.finished]
-    numbers = {id(cell): number for number, cell in enumerate(cells, start=1)}
-    shares = divided_cores(jobs)
-    running: list[_Running] = []
+    queue = _Queue(trials, jobs, say)
     watched = time.monotonic()
-
-    def line(cell: Cell, text: str) -> None:
-        place = f"[{numbers[id(cell)]:>{len(str(len(cells)))}}/{len(cells)}]"
-        say(f"{place} {cell.dataset}  {cell.row.name}  seed {cell.seed}  {text}")
-
-    def left() -> str:
-        elapsed = {id(one.cell): time.monotonic() - one.start for one in running}
-        return rest([*waiting, *(one.cell for one in running)], cells, jobs, elapsed)
-
     try:
-        while waiting or running:
-            while waiting and shares:
-                cell = waiting.pop(0)
-                guess = estimate(cell, cells)
-                line(cell, "running" + (f", about {duration(guess)}" if guess is not None else ""))
-                words = (command or train_command)(cell, settings)
-                running.append(_start(cell, words, shares.pop(), processes=int(settings.get("nproc", 1))))
+        while queue.waiting or queue.running:
+            while queue.waiting and queue.free:
+                queue.begin(command or train_command, settings)
             time.sleep(POLL_SECONDS)
             if watch is not None and time.monotonic() - watched >= 1:
-                watch(f"{left()}; {'; '.join(map(_progress, running))}")
+                watch(queue.progress())
                 watched = time.monotonic()
-            for one in [one for one in running if one.process.poll() is not None]:
-                running.remove(one)
-                shares.append(one.cores)
-                failure = _end(one)
-                took = duration(time.monotonic() - one.start)
-                ended = (
-                    f"FAILED after {took}: {failure}" if failure else f"done in {took}, {_score(one.cell)}"
-                )
-                line(one.cell, f"{ended}; {left()}")
-    finally:  # interrupted: what runs is stopped, its state stays
-        for one in running:
+            queue.collect()
+    finally:  # after an interrupt: stop what runs; its state stays
+        for one in queue.running:
             _stop(one)
-    return all(cell.finished for cell in cells)
+    return all(trial.finished for trial in trials)
 
 
-def train_command(cell: Cell, settings: dict[str, Any], flags: Iterable[str] = ()) -> list[str]:
-    """The command line that trains one cell, as its ``result.json`` records it."""
-    given = {**settings, **cell.row.settings, "seed": cell.seed}
-    options = {"model": cell.row.model, "dataset": cell.dataset, "output_dir": str(cell.folder)}
+class _Queue:
+    """The trials that wait and those that run.
+
+    Args:
+        trials: all trials of the benchmark.
+        jobs: how many run at once.
+        say: gets one line when a trial begins and one when it ends.
+
+    Attributes:
+        free: sets of cores on which nothing runs.
+    """
+
+    def __init__(self, trials: Sequence[Trial], jobs: int, say: Callable[[str], None]) -> None:
+        self.trials, self.jobs, self.say = trials, jobs, say
+        self.waiting = [trial for trial in trials if not trial.finished]
+        self.running: list[_Running] = []
+        self.free = divided_cores(jobs)
+
+    def begin(self, command: Callable[[Trial, Json], list[str]], settings: Json) -> None:
+        """Start the next trial."""
+        trial = self.waiting.pop(0)
+        guess = estimate(trial, self.trials)
+        self._say(trial, "running" + (f", about {duration(guess)}" if guess is not None else ""))
+        words = command(trial, settings)
+        self.running.append(_start(trial, words, self.free.pop(), processes=int(settings.get("nproc", 1))))
+
+    def collect(self) -> None:
+        """Report the trials that have ended, and free their cores."""
+        for one in [one for one in self.running if one.process.poll() is not None]:
+            self.running.remove(one)
+            self.free.append(one.cores)
+            failure, took = _end(one), duration(time.monotonic() - one.start)
+            ended = f"FAILED after {took}: {failure}" if failure else f"done in {took}, {_score(one.trial)}"
+            self._say(one.trial, f"{ended}; {self._left()}")
+
+    def progress(self) -> str:
+        """One line on what is left and what runs."""
+        return f"{self._left()}; {'; '.join(map(_progress, self.running))}"
+
+    def _left(self) -> str:
+        elapsed = {id(one.trial): time.monotonic() - one.start for one in self.running}
+        ahead = [*self.waiting, *(one.trial for one in self.running)]
+        return rest(ahead, self.trials, self.jobs, elapsed)
+
+    def _say(self, trial: Trial, text: str) -> None:
+        count = len(self.trials)
+        number = next(place for place, other in enumerate(self.trials, start=1) if other is trial)
+        place = f"[{number:>{len(str(count))}}/{count}]"
+        self.say(f"{place} {trial.dataset}  {trial.variant.name}  seed {trial.seed}  {text}")
+
+
+def train_command(trial: Trial, settings: Json, flags: Iterable[str] = ()) -> list[str]:
+    """The command line that runs a trial, as its ``result.json`` records it."""
+    given = {**settings, **trial.variant.settings, "seed": trial.seed}
+    options = {"model": trial.variant.model, "dataset": trial.dataset, "output_dir": str(trial.folder)}
     return [
         *(sys.executable, "-m", PACKAGE.name, "train", "--resume"),
         *(f"--{flag}" for flag in flags),
@@ -149,7 +179,7 @@ def train_command(cell: Cell, settings: dict[str, Any], flags: Iterable[str] = (
 
 
 def divided_cores(jobs: int) -> list[list[int]]:
-    """The cores of this process in ``jobs`` parts of about the same size; with more jobs than cores some share."""
+    """This process's cores in ``jobs`` parts of similar size; with more jobs than cores, some get the same core."""
     cores = (
         sorted(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
@@ -160,12 +190,12 @@ def divided_cores(jobs: int) -> list[list[int]]:
     return [cores[job::jobs] for job in range(jobs)]
 
 
-def _start(cell: Cell, command: list[str], cores: list[int], processes: int) -> _Running:
-    """Runs a cell on its cores, which its ``processes`` share; it ends with this process."""
-    cell.folder.mkdir(parents=True, exist_ok=True)
-    for former in (FAILED, ERRORS):  # not just emptied: a former attempt may not have ended, and writes on
-        (cell.folder / former).unlink(missing_ok=True)
-    errors = (cell.folder / ERRORS).open("wb")
+def _start(trial: Trial, command: list[str], cores: list[int], processes: int) -> _Running:
+    """Run a trial on some cores, divided among its ``processes``; it ends with this process."""
+    trial.folder.mkdir(parents=True, exist_ok=True)
+    for former in (FAILED, ERRORS):  # not just emptied: an earlier attempt may still run and write
+        (trial.folder / former).unlink(missing_ok=True)
+    errors = (trial.folder / ERRORS).open("wb")
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
     own = {"OMP_NUM_THREADS": max(1, len(cores) // processes), PARENT: os.getpid()}
     environment = {**os.environ, "PYTHONPATH": path, **{name: str(value) for name, value in own.items()}}
@@ -176,11 +206,11 @@ def _start(cell: Cell, command: list[str], cores: list[int], processes: int) -> 
         )
     finally:
         _pin(before)
-    return _Running(cell, process, errors, cores, time.monotonic())
+    return _Running(trial, process, errors, cores, time.monotonic())
 
 
 def _pin(cores: Iterable[int]) -> Iterable[int]:
-    """Binds this process, and those that it starts, to some cores, where the system can; the former ones."""
+    """Bind this process and those that it starts to some cores, if the system can; return the former cores."""
     if not hasattr(os, "sched_setaffinity"):
         return cores
     before = os.sched_getaffinity(0)
@@ -189,11 +219,11 @@ def _pin(cores: Iterable[int]) -> Iterable[int]:
 
 
 def _progress(one: _Running) -> str:
-    """Which cell it is, its epochs so far and how long it has run."""
-    file = one.cell.folder / "epochs.csv"
+    """The name of a trial, its epochs so far, and how long it has run."""
+    trial, took = one.trial, duration(time.monotonic() - one.start)
+    file = trial.folder / "epochs.csv"
     epochs = max(0, len(file.read_text(encoding="utf-8").splitlines()) - 1) if file.exists() else 0
-    cell, took = one.cell, duration(time.monotonic() - one.start)
-    return f"{cell.row.name} on {cell.dataset}, seed {cell.seed}: {plural(epochs, 'epoch')}, {took}"
+    return f"{trial.variant.name} on {trial.dataset}, seed {trial.seed}: {plural(epochs, 'epoch')}, {took}"
 
 
 def _stop(one: _Running) -> None:
@@ -207,36 +237,41 @@ def _stop(one: _Running) -> None:
 
 
 def _end(one: _Running) -> str | None:
-    """Puts away what a cell printed; why it failed, if it did."""
+    """Clear away what a trial printed; why it failed, if it did."""
     one.errors.close()
-    file, folder = one.cell.folder / ERRORS, one.cell.folder
+    folder = one.trial.folder
+    file = folder / ERRORS
     text = file.read_text(encoding="utf-8", errors="replace").strip() if file.exists() else ""
     file.unlink(missing_ok=True)
-    if one.cell.finished:
+    if one.trial.finished:
         return None
     code = one.process.returncode
-    reason = _reason(text) or f"exit code {code}, without a word"
+    reason = _reason(text) or f"exit code {code}, without a message"
     if code < 0:
-        reason = f"ended by signal {-code} ({signal.Signals(-code).name}); was there memory enough?"
+        name = signal.Signals(-code).name
+        reason = f"ended by signal {-code} ({name}); the machine may have run out of memory"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FAILED).write_text(f"{reason}\n\n{text}\n", encoding="utf-8")
     return reason
 
 
 def _reason(text: str) -> str:
-    """The sentence of a program's errors that says why it ended, and its last line if none does."""
+    """The line of a program's errors that says why it ended, or else the last line."""
     lines = text.splitlines()
     said = [line for line in lines if line.startswith(SPEAKER)]
     if said:
         return said[-1].removeprefix(SPEAKER).strip()
     if TRACEBACK in lines:
-        # The error is the first line after it that is not indented; its own text may have more lines.
+        # The error is the first line after it without indentation; its message may have more lines.
         after = lines[len(lines) - lines[::-1].index(TRACEBACK) :]
         return next((line for line in after if line and not line[0].isspace()), lines[-1])
     return lines[-1] if lines else ""
 
 
-def _score(cell: Cell) -> str:
-    metric = str(cell.result["settings"]["valid_metric"]).lower()
-    score = (cell.result["test"] or {}).get(metric)
+def _score(trial: Trial) -> str:
+    metric = str(trial.result["settings"]["valid_metric"]).lower()
+    score = (trial.result["test"] or {}).get(metric)
     return f"test {metric.upper()} {score:.4f}" if score is not None else "not tested"
+
+
+run_cells = run_trials  # its former name

@@ -1,18 +1,19 @@
-"""What the settings of every model have to be: a bad one is refused in one sentence before any data is read.
+"""The rules of every model's settings: a bad value is refused in one sentence, before any data is read.
 
-A model's own rules are in its ``spec``. A new setting's range is one more rule there, or in ``EVERY_MODEL``.
+A model's own rules are in its ``spec``. To check a new setting, add a rule there or in ``EVERY_MODEL``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from recbole.evaluator.register import metric_types
 from recbole.utils import EvaluatorType, ModelType
 
 from ..errors import UserError
+from ..interfaces import Settings
+from .metrics import METRICS
 from .rules import is_whole, number, one_of, switch, whole
 from .spec import RECBOLE_MODELS, Rule, is_ours, is_served, needs_only_order, spec_of
 
@@ -20,71 +21,69 @@ TRANSITIONS = ("ted", "grareg", "ges", "none")
 """The ways in which item transitions enter a model (``model/transition.py``)."""
 
 
-def _has_our_data(config: Any) -> bool:
+def _has_our_data(config: Settings) -> bool:
     """Whether this package's data path serves the model."""
     return is_ours(config.model_class) or (needs_only_order(config) and is_served(config))
 
 
-def _draws(_: Any, config: Any) -> bool:
+def _draws(_: object, config: Settings) -> bool:
     return spec_of(config.model_class).draws_negatives
 
 
-def _groups_fit(groups: Any, config: Any) -> bool:
+def _groups_fit(groups: object, config: Settings) -> bool:
     return is_whole(groups, 1) and (groups == 1 or spec_of(config.model_class).length_groups)
 
 
-def _in_order(eval_args: Any, config: Any) -> bool:
+def _in_order(eval_args: object, config: Settings) -> bool:
     needs_time = config["MODEL_TYPE"] == ModelType.SEQUENTIAL or _has_our_data(config)
     order = eval_args.get("order", "RO") if isinstance(eval_args, Mapping) else None  # RecBole's default
     return not needs_time or order == "TO"
 
 
-def _has_mode(eval_args: Any, config: Any) -> bool:
+def _has_mode(eval_args: object, config: Settings) -> bool:
     mode = eval_args.get("mode", "full") if isinstance(eval_args, Mapping) else None
     modes = mode.values() if isinstance(mode, Mapping) else [mode]
     allowed = r"full|(uni|pop)[1-9]\d*" if _has_our_data(config) else r"full|labeled|(uni|pop)[1-9]\d*"
     return all(re.fullmatch(allowed, str(mode)) for mode in modes)
 
 
-def _has_split(eval_args: Any, _: Any) -> bool:
+def _has_split(eval_args: object, _: Settings) -> bool:
     split = eval_args.get("split", {"RS": []}) if isinstance(eval_args, Mapping) else None
     return isinstance(split, Mapping) and len(split) == 1 and set(split) <= {"LS", "RS", "TS"}
 
 
-def _is_interval(interval: Any, _: Any) -> bool:
+def _is_interval(interval: object, _: Settings) -> bool:
     return re.fullmatch(r"[\[(]\s*[^,\s]+\s*,\s*[^,\s]+\s*[\])]", str(interval)) is not None
 
 
-def _is_device(device: Any, _: Any) -> bool:
+def _is_device(device: object, _: Settings) -> bool:
     return re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(device)) is not None
 
 
-def _is_mapping(value: Any, _: Any) -> bool:
+def _is_mapping(value: object, _: Settings) -> bool:
     return isinstance(value, Mapping)
 
 
-def _metrics_exist(metrics: list[Any], _: Any) -> bool:
+def _metrics_exist(metrics: list[object], _: Settings) -> bool:
     kinds = {metric_types.get(str(metric).lower()) for metric in metrics}
     return len(kinds) == 1 and None not in kinds
 
 
-def _cut_offs(topk: list[Any], _: Any) -> bool:
+def _cut_offs(topk: list[object], _: Settings) -> bool:
     return bool(topk) and all(is_whole(k, 1) for k in topk)
 
 
-def _is_measured(valid_metric: Any, config: Any) -> bool:
-    """Whether evaluation yields this metric: those by rank (but GAUC) at a cut-off, those by value without."""
+def _is_measured(valid_metric: object, config: Settings) -> bool:
+    """Whether evaluation yields this metric: one by rank, except GAUC, has a cut-off, one by value has none."""
     name, _, cut_off = str(valid_metric).lower().partition("@")
-    plain = name == "gauc" or metric_types.get(name) == EvaluatorType.VALUE
-    cut_offs = [""] if plain else map(str, config["topk"])
+    has_none = name == "gauc" or metric_types.get(name) == EvaluatorType.VALUE
+    cut_offs = [""] if has_none else map(str, config["topk"])
     return name in [metric.lower() for metric in config["metrics"]] and cut_off in cut_offs
 
 
 _LOO = "for example {{'split': {{'LS': 'valid_and_test'}}, 'order': 'TO', 'mode': 'full'}}"
-_PICKLED = (
-    "left out: loaders are kept as pickles, and to load one could run anything; data is read anew in seconds"
-)
-_WHOLE = "left out: it holds ready-made samples, but {model} is given whole sequences; use the .inter file"
+_PICKLED = "left out: loaders are saved as pickles, which can run any code when loaded; data is read again in seconds"
+_WHOLE = "left out: it holds finished samples, but {model} needs whole sequences; use the .inter file"
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _INTERVALS = ("user_inter_num_interval", "item_inter_num_interval")
@@ -123,6 +122,7 @@ EVERY_MODEL: tuple[Rule, ...] = (
     ("length_groups", _groups_fit, f"1, or a larger whole number for {', '.join(RECBOLE_MODELS)}"),
     *((key, lambda value, _: not value, _PICKLED) for key in ("save_dataloaders", "dataloaders_save_path")),
     ("metrics", _metrics_exist, f"metrics all by rank or all by value, out of {', '.join(metric_types)}"),
+    *METRICS,
     ("topk", _cut_offs, "one or more whole numbers of at least 1"),
     ("valid_metric", _is_measured, "one of the metrics {metrics}, at one of topk, {topk}, as in NDCG@20"),
     ("eval_args", _in_order, f"a mapping with order: TO, as {{model}} needs the past; {_LOO}"),
@@ -138,7 +138,7 @@ EVERY_MODEL: tuple[Rule, ...] = (
     *((key, _is_interval, "an interval such as '[5,inf)'") for key in _INTERVALS),
     *((key, _is_mapping, "a mapping, in quotes on the command line") for key in _MAPPINGS),
 )
-"""What the settings of every model have to be."""
+"""The rules of every model's settings."""
 
 WITH_TRANSITION: tuple[Rule, ...] = (
     *whole(0, "distillation_heads", "ges_layers"),
@@ -152,13 +152,13 @@ WITH_TRANSITION: tuple[Rule, ...] = (
     ),
     one_of("softmax_precision", "auto", "float32", "bfloat16"),
 )
-"""What the settings of ``transition`` have to be for any model that has one, and always for ours."""
+"""The rules of the settings of ``transition``: for any model that has one, and always for ours."""
 
 
-def normalise(config: Any) -> None:
-    """Make lists of the settings that are lists, so that ``topk=20`` and ``query_windows=(1, 3)`` are allowed.
+def normalise(config: Settings) -> None:
+    """Turn one value or a tuple into a list where a setting is a list, as in ``topk=20``, ``query_windows=(1, 3)``.
 
-    ``transition`` is always named afterwards.
+    Afterwards ``transition`` always has a name.
     """
     for key in ("query_windows", "topk", "metrics"):
         value = config[key]
@@ -168,14 +168,15 @@ def normalise(config: Any) -> None:
             config[key] = [value]
     if isinstance(config["alpha"], tuple):
         config["alpha"] = list(config["alpha"])
-    if config["transition"] is None:  # how the text "none" is read
+    if config["transition"] is None:  # as the text "none" is read
         config["transition"] = "none"
 
 
-def check_settings(config: Any) -> None:
-    """Check the range of each setting that is there, so that a bad one costs no time; normalises lists first.
+def check_settings(config: Settings) -> None:
+    """Check each setting that is given, after normalising lists, so that a bad value costs no time.
 
-    ``config`` is any RecBole ``Config``, this package's or the plain one.
+    Args:
+        config: RecBole's own ``Config`` or this package's.
 
     Raises:
         UserError: one sentence with the key, its value and what it has to be.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from ..interfaces import Json
 
 VOLATILE = {
     *("checkpoint_dir", "data_path", "worker"),
@@ -10,13 +10,13 @@ VOLATILE = {
     *("log_wandb", "wandb_project", "show_progress", "state"),
     "softmax_block",
 }
-"""Settings that say where, how loudly and in which pieces a run computes, not what."""
+"""Settings that change where and how a run computes and what it prints, but not its results."""
 
 
-def differing(settings: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """The settings in which two runs differ, but for those that change no result.
+def differing(settings: Json, other: Json) -> list[str]:
+    """The settings in which two runs differ, without those that change no result.
 
-    A setting that only one of them has is newer than the other, whose program did what is its default now.
+    A setting that one run lacks was added after it, with a default that does what the program did before.
     """
     keys = sorted((settings.keys() & other.keys()) - VOLATILE)
     return [key for key in keys if settings[key] != other[key]]

@@ -1,29 +1,26 @@
-"""Settings: RecBole's order of precedence, without its ``eval`` and without its silence about typing errors."""
+"""The settings of a run: RecBole's order of precedence, but nothing is evaluated and no typing error is ignored."""
 
 from __future__ import annotations
 
 import copy
-import difflib
 import inspect
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import recbole
 import recbole.config
 from recbole.utils import ModelType
 
 from ..errors import UserError
-from . import locations
+from ..interfaces import Json
 from .check import check_settings
 from .device import choose_device
 from .files import read_config_files
+from .keys import keys_of
 from .literals import literal
+from .names import hint, model_names
 
-RECBOLE = Path(recbole.__file__).resolve().parent
 OPTIONS = ("allow_unknown", "config_files", "dataset", "debug", "model", "output_dir", "resume")
-"""What the command line knows besides the settings: never a setting, but a likely misspelling of one."""
+"""The options of ``train``: no settings, but what a mistyped setting may have been meant to be."""
 
 
 class Config(recbole.config.Config):
@@ -40,7 +37,7 @@ class Config(recbole.config.Config):
             setting, a value out of range.
     """
 
-    external_config_dict: dict[str, Any]
+    external_config_dict: Json
     one_protocol = True
     """Whether RecBole's own models, too, get this package's data path, leave-one-out, mask and yaml files."""
 
@@ -49,11 +46,11 @@ class Config(recbole.config.Config):
         model: str | type | None = None,
         dataset: str | None = None,
         config_file_list: Sequence[str | Path] | None = None,
-        config_dict: Mapping[str, Any] | None = None,
-        command_line: Mapping[str, Any] | None = None,
+        config_dict: Mapping[str, object] | None = None,
+        command_line: Mapping[str, object] | None = None,
         allow_unknown: bool = False,
         *,
-        defaults: Mapping[str, Any] | None = None,
+        defaults: Mapping[str, object] | None = None,
     ) -> None:
         self._defaults, self._command_line = dict(defaults or {}), dict(command_line or {})
         self._allow_unknown = allow_unknown
@@ -64,16 +61,16 @@ class Config(recbole.config.Config):
         except (KeyError, NotImplementedError, ValueError) as error:
             raise UserError(f"RecBole refuses the settings: {' '.join(map(str, error.args))}") from error
 
-    def _load_config_files(self, file_list: Sequence[str | Path] | None) -> dict[str, Any]:
+    def _load_config_files(self, file_list: Sequence[str | Path] | None) -> Json:
         return read_config_files([file_list] if isinstance(file_list, (str, Path)) else file_list or [])
 
-    def _load_variable_config_dict(self, config_dict: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _load_variable_config_dict(self, config_dict: Mapping[str, object] | None) -> Json:
         return {
             key: literal(value) if isinstance(value, str) else copy.deepcopy(value)
             for key, value in (config_dict or {}).items()
         }
 
-    def _load_cmd_line(self) -> dict[str, Any]:
+    def _load_cmd_line(self) -> Json:
         return copy.deepcopy(self._command_line)
 
     def _merge_external_config_dict(self) -> None:
@@ -90,9 +87,9 @@ class Config(recbole.config.Config):
         try:
             return super()._get_model_and_dataset(model, str(chosen["dataset"]))
         except (AttributeError, ImportError, ValueError) as error:
-            if model in (models := _models()):
+            if model in (models := model_names()):
                 raise
-            raise UserError(f"unknown model '{model}'{_hint(str(model), models)}") from error
+            raise UserError(f"unknown model '{model}'{hint(str(model), models)}") from error
 
     def _set_default_parameters(self) -> None:
         # RecBole completes and checks the merged settings here; ours come first, as they say more.
@@ -104,16 +101,16 @@ class Config(recbole.config.Config):
         super()._set_default_parameters()
 
     def _refuse_unknown(self) -> None:
-        """Raise for the first of the user's keys that neither a yaml file nor a line of source knows."""
+        """Raise for the first of the user's keys that no yaml file, no list of RecBole's and no code knows."""
         known = {"model", "dataset", *self.internal_config_dict}.union(*self.parameters.values())
         unknown = [key for key in self.external_config_dict if key not in known]
         if unknown:
-            known.update(_read_in_source(self.model_class))
+            known |= keys_of(self.model_class)
         for key in unknown:
             if key not in known:
                 raise UserError(
-                    f"unknown setting '{key}'{_hint(str(key), known.union(OPTIONS))} "
-                    f"(--help lists the settings; --allow_unknown lets those of other plugins pass)"
+                    f"unknown setting '{key}'{hint(str(key), map(str, known.union(OPTIONS)))} "
+                    f"(train --help lists the settings; --allow_unknown lets those of other plugins pass)"
                 )
 
     def _init_device(self) -> None:
@@ -124,34 +121,3 @@ class Config(recbole.config.Config):
         by_loss = self["MODEL_TYPE"] == ModelType.SEQUENTIAL and not hasattr(self.model_class, "input_type")
         if by_loss and self["loss_type"] == "CE" and "train_neg_sample_args" not in self.external_config_dict:
             self["train_neg_sample_args"] = None
-
-
-# Names.
-
-
-def _models() -> set[str]:
-    folders = (RECBOLE / "properties" / "model", locations.FOLDER / "model")
-    return {file.stem for folder in folders for file in folder.glob("*.yaml")}
-
-
-def _hint(word: str, names: Iterable[str]) -> str:
-    """The nearest name as the end of a sentence; upper and lower case count as equal."""
-    by_lower = {name.lower(): name for name in sorted(map(str, names))}
-    nearest = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return f"; did you mean '{by_lower[nearest[0]]}'?" if nearest else ""
-
-
-_READ = re.compile(
-    r"""config\w*(?:\.get\(|\[)\s*["'](\w+)["']|["'](\w+)["'] (?:not )?in (?:self\.)?config\b"""
-)
-
-
-def _read_in_source(model: type) -> set[str]:
-    """The settings that code reads: RecBole's and ours except for the models', and this model's with its bases."""
-    files = {file for root in (RECBOLE, locations.PACKAGE) for file in root.rglob("*.py")}
-    files -= {file for root in (RECBOLE, locations.PACKAGE) for file in (root / "model").rglob("*.py")}
-    files -= set(Path(__file__).resolve().parent.glob("*.py"))
-    own = (base for base in model.__mro__ if base.__module__.partition(".")[0] not in ("builtins", "torch"))
-    files.update(Path(inspect.getsourcefile(base) or "").resolve() for base in own)
-    hits = (_READ.findall(file.read_text(encoding="utf-8")) for file in files if file.is_file())
-    return {name for pairs in hits for pair in pairs for name in pair if name}

@@ -1,4 +1,4 @@
-"""Text as values, without evaluating anything."""
+"""Text to values, without evaluating anything."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 def literal(text: str) -> Any:
-    """The number, truth value, None, string, list, tuple or dictionary that ``text`` spells, else ``text``.
+    """The number, boolean, None, string, list, tuple or dictionary that ``text`` spells, else ``text`` itself.
 
-    Truth values and ``none``, ``null``, ``~`` count in any case, as in yaml. Nothing is ever evaluated.
+    As in yaml, booleans and ``none``, ``null``, ``~`` may be in upper or lower case. Nothing is ever evaluated.
     """
     word = text.strip()
     if word.lower() in _WORDS:

@@ -1,22 +1,26 @@
-"""What a setting has to be, as rules that read like the sentence that refuses a bad value."""
+"""Rules for settings, each with the words of the message that refuses a bad value."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Callable
 
+from ..interfaces import Settings
 from .spec import Rule
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeGuard
 
-def is_whole(value: Any, least: int) -> bool:
-    """Whether a value is a whole number of at least ``least``; True and False are none."""
+
+def is_whole(value: object, least: int) -> TypeGuard[int]:
+    """Whether a value is a whole number of at least ``least``; True and False are not."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value is a finite number; True and False are none."""
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a finite number; True and False are not."""
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -28,12 +32,12 @@ def whole(least: int, *keys: str) -> list[Rule]:
 
 
 def number(wording: str, test: Callable[[float], bool], *keys: str) -> list[Rule]:
-    """A rule for each key: a number that passes a test, which the wording names."""
+    """A rule for each key: a number that passes a test; the wording says which."""
     return [(key, lambda value, _: is_number(value) and test(value), f"a number {wording}") for key in keys]
 
 
-def one_of(key: str, *names: Any) -> Rule:
-    """One of some values."""
+def one_of(key: str, *names: object) -> Rule:
+    """A rule for a key: one of some values."""
     return key, lambda value, _: value in names, "one of " + ", ".join(map(repr, names))
 
 
@@ -42,11 +46,11 @@ def switch(*keys: str) -> list[Rule]:
     return [(key, lambda value, _: isinstance(value, bool), "True or False") for key in keys]
 
 
-def _divides_width(heads: Any, config: Any) -> bool:
+def _divides_width(heads: object, config: Settings) -> bool:
     return is_whole(heads, 1) and (config["hidden_size"] or 0) % heads == 0
 
 
-def _samples_nothing(arguments: Any, _: Any) -> bool:
+def _samples_nothing(arguments: object, _: Settings) -> bool:
     distribution = arguments.get("distribution", "uniform") if isinstance(arguments, Mapping) else arguments
     return distribution in (None, "none", "None")
 
@@ -55,7 +59,7 @@ WITHOUT_SAMPLES: tuple[Rule, ...] = (
     ("loss_type", lambda loss, _: loss == "CE", "CE, {model}'s cross-entropy over all items"),
     ("train_neg_sample_args", _samples_nothing, "none, as {model} learns from all items"),
 )
-"""Of a model that learns from all items, or nothing."""
+"""For a model that learns from all items, or does not learn."""
 
 NETWORK: tuple[Rule, ...] = (
     *whole(1, "n_layers", "hidden_size", "inner_size"),
@@ -63,4 +67,4 @@ NETWORK: tuple[Rule, ...] = (
     *number("from 0 to below 1", lambda value: 0 <= value < 1, "hidden_dropout_prob", "attn_dropout_prob"),
     ("n_heads", _divides_width, "a whole number that divides hidden_size, {hidden_size}"),
 )
-"""Of a neural network by the names that RecBole gives its sizes."""
+"""For a neural network with RecBole's names for its sizes."""

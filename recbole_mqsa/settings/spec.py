@@ -1,4 +1,4 @@
-"""What this package has to know of a model besides its class."""
+"""What this package has to know about a model besides its class."""
 
 from __future__ import annotations
 
@@ -8,34 +8,36 @@ from typing import Any, Callable, Literal
 
 from recbole.utils import ModelType
 
-Rule = tuple[str, Callable[[Any, Any], bool], str]
-"""A setting, a test of its value among all settings, and what the value has to be: a template over the settings."""
+from ..interfaces import Json, Settings
+
+Rule = tuple[str, Callable[[Any, Settings], bool], str]
+"""A setting, a test of its value, given all settings, and what the value has to be: a template that they fill."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One model: what its settings have to be, how it is trained, what it can do.
+    """One model: the rules of its settings, how it is trained, what it can do.
 
-    A model of ours has one as its class attribute ``spec``; those of RecBole's are in ``RECBOLE_MODELS``.
+    A model of ours has a spec as its class attribute ``spec``; those of RecBole's models are in ``RECBOLE_MODELS``.
 
     Args:
-        training: what it learns from: RecBole's 'samples', whole 'sequences', or nothing but 'counts'. Trainer
-            and training loader follow from it.
-        rules: of its own settings.
+        training: what it learns from: RecBole's 'samples', whole 'sequences', or nothing but 'counts'. This chooses
+            the trainer and the training loader.
+        rules: the rules of its own settings.
         draws_negatives: whether its losses can be computed over drawn items (``negatives``).
-        length_groups: whether its loss is a mean, and padding at the right changes no state that it reads.
-        variants: further rows of a benchmark: a name to the settings that make the variant.
+        length_groups: whether its loss is a mean, and padding on the right changes no state that it reads.
+        variants: more variants for benchmarks, by name: the settings that make each.
     """
 
     training: Literal["samples", "sequences", "counts"] = "samples"
     rules: tuple[Rule, ...] = ()
     draws_negatives: bool = False
     length_groups: bool = False
-    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variants: Mapping[str, Json] = field(default_factory=dict)
 
 
 RECBOLE_MODELS = {name: ModelSpec(length_groups=True) for name in ("BERT4Rec", "GRU4Rec", "SASRec")}
-"""RecBole's own models of which there is something to say."""
+"""RecBole's own models that differ from the default."""
 
 
 def spec_of(model_class: type) -> ModelSpec:
@@ -45,15 +47,15 @@ def spec_of(model_class: type) -> ModelSpec:
 
 
 def is_ours(model_class: type) -> bool:
-    """Whether a model is of this package, or made like one."""
+    """Whether a model is one of this package, or made like one."""
     return isinstance(getattr(model_class, "spec", None), ModelSpec)
 
 
-def is_served(config: Any) -> bool:
-    """Whether our data path, mask and yaml files apply: to our models always, to RecBole's under our ``Config``."""
+def is_served(config: Settings) -> bool:
+    """Whether our data path, mask and yaml files apply: always to our models, to RecBole's under our ``Config``."""
     return is_ours(config.model_class) or getattr(config, "one_protocol", False)
 
 
-def needs_only_order(config: Any) -> bool:
-    """Whether a model takes nothing but users, items and their order."""
+def needs_only_order(config: Settings) -> bool:
+    """Whether a model reads nothing but users, items and their order."""
     return config["MODEL_TYPE"] in (ModelType.GENERAL, ModelType.SEQUENTIAL)

@@ -13,7 +13,7 @@ from helpers.chain import train, write_chain
 from recbole.data.interaction import Interaction
 
 from recbole_mqsa.cli.main import main
-from recbole_mqsa.experiments.discussion import Batch, order_sensitivity, retrieve_and_rerank
+from recbole_mqsa.experiments.discussion import Samples, order_sensitivity, retrieve_and_rerank
 
 N_ITEMS = 200
 CONFIG = {"metric_decimal_place": 8}
@@ -35,12 +35,14 @@ def last(item_seq: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     return item_seq.gather(1, lengths[:, None] - 1).squeeze(1)
 
 
-def batch(*rows: list[int], target: list[int]) -> Batch:
+def batch(*rows: list[int], target: list[int]) -> Samples:
     lengths = torch.tensor([len(row) for row in rows])
     item_seq = torch.zeros(len(rows), 4, dtype=torch.long)
     for index, row in enumerate(rows):
         item_seq[index, : len(row)] = torch.tensor(row)
-    return Batch(Interaction({"item_id_list": item_seq, "item_length": lengths}), None, torch.tensor(target))
+    return Samples(
+        Interaction({"item_id_list": item_seq, "item_length": lengths}), None, torch.tensor(target)
+    )
 
 
 def test_a_model_of_the_last_item_changes_with_the_order() -> None:

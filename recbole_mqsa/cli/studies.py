@@ -1,0 +1,103 @@
+"""What benchmark, sweep and ablation share: their options, and how their progress looks on a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import UserError
+from ..interfaces import Json
+from ..settings.files import read_config_files
+from .parser import Parser
+from .values import whole, wholes, words
+
+if TYPE_CHECKING:
+    from ..experiments.cells import Variant
+
+RESERVED = {"dataset", "model", "seed"}
+"""Settings that each trial has of its own."""
+
+
+def add_options(parser: Parser) -> None:
+    """Those of every study."""
+    parser.option("datasets", "NAMES", "Data sets, comma-separated.", kind=words, default=["amazon-beauty"])
+    parser.option("seeds", "NUMBERS", "Seeds, comma-separated; 2020 by default.", kind=wholes, default=[2020])
+    parser.option(
+        "config_files",
+        "FILES",
+        "Yaml files of settings for every trial, comma-separated; settings of the command line override them.",
+        kind=words,
+        default=[],
+    )
+    parser.option(
+        "jobs",
+        "NUMBER",
+        "Trials that run at once, with the cores divided among them; 1 by default.",
+        whole(1),
+        1,
+    )
+    parser.option("output_dir", "FOLDER", "Where the trials and the report are; by default below runs.")
+    parser.flag("dry_run", "List the trials and the time they will take, and run nothing.")
+    parser.flag("paper", "Show the paper's own numbers in the report as well.")
+
+
+def carry_out(
+    command: str,
+    variants: Sequence[Variant],
+    given: Namespace,
+    settings: Json,
+    kind: Json | None = None,
+) -> int:
+    """Check, run and report a study, or list its trials; 0 if every trial is finished, 1 if one is not.
+
+    Args:
+        command: what the study's folder below ``runs`` is called.
+        variants, kind: as in :class:`..experiments.study.Study`.
+        given, settings: the command line.
+    """
+    from ..experiments.study import Study
+
+    study = Study(
+        folder=Path(given.output_dir or Path("runs") / command),
+        variants=variants,
+        datasets=given.datasets,
+        seeds=given.seeds,
+        settings=_of_every_run(command, given.config_files, settings),
+        jobs=given.jobs,
+        allow_unknown=given.allow_unknown,
+        paper=given.paper,
+        kind=kind,
+    )
+    study.check()
+    if given.dry_run:
+        print("\n".join(study.outlook()))
+        return 0
+    return 0 if study.run(_say, _watch if sys.stdout.isatty() else None) else 1
+
+
+def _of_every_run(command: str, config_files: list[str], settings: Json) -> Json:
+    """The settings of the config files, overridden by those of the command line."""
+    merged = {**read_config_files(config_files), **settings}
+    merged.pop("show_progress", None)  # a trial has no terminal to show it on
+    for one in sorted(RESERVED & merged.keys()):
+        instead = f"write --{one}s" if one != "model" or command == "benchmark" else "leave it out"
+        raise UserError(f"{one} is {merged[one]}, but each trial has its own; {instead}")
+    return merged
+
+
+_CLEAR = "\r\x1b[K"
+
+
+def _say(line: str) -> None:
+    """Print a line that stays, over the one that ``_watch`` left."""
+    print(f"{_CLEAR}{line}" if sys.stdout.isatty() else line, flush=True)
+
+
+def _watch(line: str) -> None:
+    """Show a line on the terminal until the next."""
+    width = shutil.get_terminal_size().columns - 1
+    print(f"{_CLEAR}{line[:width]}", end="", flush=True)

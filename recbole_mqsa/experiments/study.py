@@ -1,0 +1,89 @@
+"""Many trials side by side: planned, checked, run and reported as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Callable
+
+from ..errors import UserError
+from ..interfaces import Json
+from ..runs.atomic import locked
+from . import schedule
+from .cells import Trial, Variant, trials_of
+from .plan import check_settings_of, write_plan
+from .report.formatting import duration
+from .report.write import write_report
+
+
+@dataclass(frozen=True)
+class Study:
+    """Every variant on every data set with every seed, in one folder.
+
+    Args:
+        folder: where the trials and the report are written; a trial that is finished there is not run again.
+        variants: models, each with settings of its own.
+        datasets, seeds: what each variant is run on, and with.
+        settings: of every trial; a variant's own override them.
+        jobs: how many trials run at once.
+        allow_unknown: whether settings may pass that nothing here knows.
+        paper: whether the report shows the paper's own numbers too.
+        kind: what sets this study apart from a plain benchmark, as the report reads it: {'kind': 'ablation'}, say.
+    """
+
+    folder: Path
+    variants: Sequence[Variant]
+    datasets: Sequence[str]
+    seeds: Sequence[int]
+    settings: Mapping[str, object] = field(default_factory=dict)
+    jobs: int = 1
+    allow_unknown: bool = False
+    paper: bool = False
+    kind: Json | None = None
+
+    @cached_property
+    def trials(self) -> list[Trial]:
+        """Its trials, whether finished or not."""
+        return trials_of(self.folder, self.variants, self.datasets, self.seeds)
+
+    def check(self) -> None:
+        """See that every trial can start, before any does.
+
+        Raises:
+            UserError: a bad name or setting, a trial that was finished with other settings, or a file in the way.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"output_dir {self.folder} is a file; name a folder")
+        check_settings_of(self.trials, dict(self.settings), self.allow_unknown)
+
+    def outlook(self) -> Iterator[str]:
+        """A line for each trial with the time that it will take, and one for all that are not finished."""
+        for trial in self.trials:
+            guess = schedule.estimate(trial, self.trials)
+            about = f"about {duration(guess)}" if guess is not None else "time unknown"
+            state = "finished" if trial.finished else about
+            yield f"{trial.dataset}  {trial.variant.name}  seed {trial.seed}  {state}"
+        yield schedule.rest([trial for trial in self.trials if not trial.finished], self.trials, self.jobs)
+
+    def run(self, say: Callable[[str], None] = print, watch: Callable[[str], None] | None = None) -> bool:
+        """Run what is not finished, write the report in any case, and return whether all is finished now.
+
+        Args:
+            say: gets a line when a trial begins and when it ends, and one about the report.
+            watch: gets, every second, a line about all that is running.
+
+        Raises:
+            UserError: another process is writing the folder.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with locked(self.folder, "another benchmark"):
+            write_plan(self.folder, self.variants, self.datasets, self.seeds, self.kind)
+            flags = ["allow_unknown"] if self.allow_unknown else []
+            command = partial(schedule.train_command, flags=flags)
+            try:
+                return schedule.run_cells(self.trials, dict(self.settings), self.jobs, say, watch, command)
+            finally:
+                write_report(self.folder, paper=self.paper)
+                say(f"the report is {self.folder / 'report.html'}")

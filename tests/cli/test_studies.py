@@ -1,0 +1,100 @@
+"""benchmark, sweep and ablation from the command line, with real runs; and how each mistake is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.chain import write_chain
+
+from recbole_mqsa.cli.main import main
+from recbole_mqsa.runs.atomic import locked
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> list[str]:
+    write_chain(tmp_path, certainty=0.8)
+    return ["--datasets=chain", f"--data_path={tmp_path}", f"--output_dir={tmp_path / 'out'}"]
+
+
+def test_a_benchmark_from_the_command_line(tmp_path: Path, chain: list[str], capfd: Any) -> None:
+    words = ["benchmark", "--models=Pop,ItemTransition,NoSuch", "--seeds=1", *chain]
+    assert main(words) == 2  # before anything runs
+    assert "unknown model 'NoSuch'" in capfd.readouterr().err and not (tmp_path / "out").exists()
+
+    words[1] = "--models=Pop,EASE"
+    assert main([*words, "--dry_run"]) == 0
+    assert "2 left, time unknown" in capfd.readouterr().out and not (tmp_path / "out").exists()
+    assert main(words) == 1
+    text = capfd.readouterr().out
+    assert text.count("done in") == 1 and text.count("FAILED") == 1 and "run_recbole" in text
+    assert (tmp_path / "out" / "report.md").exists()
+
+    words[1] = "--models=Pop,ItemTransition"
+    assert main(words) == 0
+    text = capfd.readouterr().out
+    assert text.count("running") == 1 and "Pop" not in text  # the finished one stays
+    assert main([*words, "--topk=[5,20,50]"]) == 2
+    assert "finished with other settings (topk)" in capfd.readouterr().err
+
+
+def test_a_sweep_has_a_variant_for_each_value(tmp_path: Path, chain: list[str]) -> None:
+    small = tmp_path / "small.yaml"
+    small.write_text("hidden_size: 16\ninner_size: 16\nepochs: 3\n")
+    words = ["sweep", "--param=query_windows", "--values=[1],[1,2]", f"--config_files={small}", "--epochs=1"]
+    assert main([*words, *chain]) == 0
+    plan = json.loads((tmp_path / "out" / "benchmark.json").read_text())
+    assert plan["study"] == {"kind": "sweep", "param": "query_windows", "values": [[1], [1, 2]]}
+    trial = tmp_path / "out" / "cells" / "chain" / "query_windows=[1,2]" / "seed-2020"
+    result = json.loads((trial / "result.json").read_text())
+    assert result["command"][:2] == ["recbole_mqsa/__main__.py", "train"]  # no path of this machine
+    settings = result["settings"]
+    assert (settings["query_windows"], settings["hidden_size"], settings["epochs"]) == ([1, 2], 16, 1)
+
+
+def test_trials_get_the_flag_and_no_progress_bar(
+    tmp_path: Path, chain: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What every trial is given has passed the check before, so it must not fail them all."""
+    words = ["benchmark", "--models=Pop", *chain, "--allow_unknown", "--mine=3", "--show_progress=True"]
+    assert main(words) == 0, capsys.readouterr()
+
+
+def test_a_second_benchmark_in_the_folder_is_refused(tmp_path: Path, chain: list[str], capsys: Any) -> None:
+    (tmp_path / "out").mkdir()
+    with locked(tmp_path / "out", "another benchmark"):
+        assert main(["benchmark", "--models=Pop", *chain]) == 2
+    assert "is being written by another benchmark" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["sweep", "--values=1"], "name it and its values"),
+        (["sweep", "--param=tau", "--values="], "names no value"),
+        (["sweep", "--param=tau", "--values=0.1,0"], "variant 'tau=0' on chain: tau is 0"),
+        (["sweep", "--param=tau", "--values=0.1", "--tau=0.2"], "leave it out"),
+        (["benchmark", "--seeds=one"], "--seeds has one"),
+        (["benchmark", "--jobs=0"], "--jobs has 0"),
+        (["benchmark", "--models=Pop,Pop"], "variant 'Pop' is named twice"),
+        (["benchmark", "--dataset=chain"], "dataset is chain, but each trial has its own; write --datasets"),
+        (["sweep", "--param=tau", "--values=0.1", "--seed=1"], "each trial has its own; write --seeds"),
+        (
+            ["sweep", "--param=seed", "--values=1,2"],
+            "cannot vary seed, which each run has of its own; write --seeds",
+        ),
+        (["sweep", "--param=model", "--values=Pop"], "cannot vary model"),
+        (["ablation", "--model=SASRec"], "each trial has its own; leave it out"),
+        (["benchmark", "--config_files=nowhere.yaml"], "nowhere.yaml cannot be read"),
+        (["ablation", "--time_spam=2"], "did you mean 'time_span'?"),
+        (["report"], "the benchmark's folder"),
+        (["inspect"], "folders of trained runs"),
+        (["inspect", "--runs=nowhere"], "holds no finished run"),
+    ],
+)
+def test_a_mistaken_benchmark_is_refused(chain: list[str], capsys: Any, words: list[str], says: str) -> None:
+    more = chain if words[0] in ("sweep", "benchmark", "ablation") else []
+    assert main([*words, *more]) == 2
+    assert says in capsys.readouterr().err

@@ -1,0 +1,107 @@
+"""Yaml files of settings: what they say, and what is said about bad ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import recbole.config
+import yaml
+
+from recbole_mqsa.errors import UserError
+from recbole_mqsa.settings import locations
+from recbole_mqsa.settings.files import read_config_files, read_yaml
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"tau: 0.1\nalpha: [0.5\nseed: 1\n", "mine.yaml, line 3: "),
+        (b"- tau\n", "mine.yaml is not a mapping; it needs lines like 'tau: 0.1'"),
+        (b"tau: \xff", "mine.yaml, "),
+        (b"tau: !!python/object/apply:os.getcwd []", "mine.yaml, line 1: could not determine a constructor"),
+        (None, "mine.yaml cannot be read: No such file"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path: Path, content: bytes | None, says: str) -> None:
+    file = tmp_path / "mine.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_config_files([str(file)])
+    assert says in str(caught.value)
+
+
+def test_a_later_file_overrides_and_an_empty_one_says_nothing(tmp_path: Path) -> None:
+    a, b, empty = (tmp_path / name for name in ("a.yaml", "b.yaml", "empty.yaml"))
+    a.write_text("seed: 1\ntau: 0.5\n")
+    b.write_text("seed: 2\n")
+    empty.touch()
+    assert read_config_files([a, b, empty]) == {"seed": 2, "tau": 0.5}
+    assert read_config_files([]) == {}
+
+
+SPELT = (
+    *(
+        "1e-3",
+        "1E5",
+        "-2e+3",
+        "+1.e4",
+        "1.5e-2",
+        "1_0e2",
+        "0.5",
+        ".5",
+        "-.5",
+        "1.",
+        "1_000",
+        "1:30.5",
+        ".inf",
+    ),
+    *(
+        ".nan",
+        "1",
+        "007",
+        "0x1f",
+        "1e",
+        "e5",
+        "1e-3x",
+        "1-e3",
+        "true",
+        "on",
+        "~",
+        "2020-01-01",
+        "a",
+        "[1e-3, b]",
+    ),
+)
+
+
+def test_values_are_read_as_recbole_reads_them() -> None:
+    theirs = recbole.config.Config._build_yaml_loader(None)
+    for text in SPELT:
+        expected = yaml.load(f"x: {text}", Loader=theirs)["x"]
+        assert repr(_value_of(text)) == repr(expected), text
+
+
+def _value_of(text: str) -> object:
+    from recbole_mqsa.settings import files
+
+    return yaml.load(f"x: {text}", Loader=files._Loader)["x"]
+
+
+def test_every_file_of_recboles_and_ours_is_read_as_recbole_reads_it() -> None:
+    theirs = recbole.config.Config._build_yaml_loader(None)
+    paths = [*(locations.recbole_folder() / "properties").rglob("*.yaml"), *locations.FOLDER.rglob("*.yaml")]
+    assert len(paths) > 100
+    for path in paths:
+        assert read_yaml(path) == (yaml.load(path.read_text("utf-8"), Loader=theirs) or {}), path
+
+
+def test_other_programs_keep_their_loader() -> None:
+    code = "import yaml, recbole_mqsa.settings.files; print(yaml.safe_load('1e-3'), yaml.full_load('1e-3'))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code[:-1]}, type(yaml.safe_load('1e-3')))"], capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["1e-3", "1e-3", "<class", "'str'>"], done.stderr

@@ -1,11 +1,11 @@
-"""Memory and time of a training step against the size of the catalogue, all else fixed.
+"""Memory and time of a training step by the size of the catalogue, all else fixed.
 
     python benchmarks/catalogue.py --sizes=10000,100000,1000000 --negatives=full,1024,1024-sparse
 
 Each size runs in a process of its own: made-up batches of 256 sequences (6 items on average), D 64, 100,000
-transitions, all losses, Adam, then the ranks of 256 users by blocks of items. The table shows the median step,
-the peak memory above what the process held before the model, and what of it is the embedding, its gradient, its
-bfloat16 copy and Adam's two moments: the part that has to grow. ``1024-sparse`` is with ``sparse_gradients``.
+transitions, all losses, Adam, then the ranks of 256 users by blocks of items. The table shows the median step, the
+peak memory above what the process held before the model, and the part of it that has to grow: the embedding, its
+gradient, its bfloat16 copy and Adam's two moments. ``1024-sparse`` has ``sparse_gradients``.
 """
 
 from __future__ import annotations
@@ -14,31 +14,25 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from harness import in_own_process, peak_mb, write_record
+import harness
+from harness import Figures, in_own_process, peak_mb, write_record
 
 STEPS, WARM_UP, BATCH, WIDTH, TRANSITIONS = 5, 2, 256, 64, 100_000
 
 
-def measure(n_items: int, negatives: str) -> dict[str, Any]:
-    """One size in this process."""
+def made_up(n_items: int) -> tuple[Any, Any]:
+    """A data set with so many items, by what the model asks of it, and a batch."""
     import recbole_mqsa  # noqa: F401  (before RecBole)
     import numpy as np  # isort: skip
     import torch  # isort: skip
     from recbole.data.interaction import Interaction  # isort: skip
     from scipy import sparse  # isort: skip
 
-    from recbole_mqsa.evaluation.ranking import target_ranks_by_blocks
-    from recbole_mqsa.model.mqsated import MQSATED
-    from recbole_mqsa.settings.config import Config
-    from recbole_mqsa.training.row_adam import RowAdam
-
     random = np.random.default_rng(0)
-    number, _, by_rows = negatives.partition("-")
-    settings = {"negatives": number, "sparse_gradients": bool(by_rows)}
-    config = Config("MQSATED", "ml-100k", config_dict=settings)
     pairs = random.integers(1, n_items + 1, (2, TRANSITIONS))
     counts = sparse.csr_matrix((np.ones(TRANSITIONS), pairs), shape=(n_items + 1, n_items + 1))
     dataset = SimpleNamespace(
@@ -48,33 +42,42 @@ def measure(n_items: int, negatives: str) -> dict[str, Any]:
     )
     lengths = np.minimum(random.geometric(1 / 6, BATCH), 49)
     inputs = random.integers(1, n_items + 1, (BATCH, 49)) * (np.arange(49) < lengths[:, None])
-    batch = Interaction(
-        {
-            "item_id_list": torch.from_numpy(inputs),
-            "item_id": torch.from_numpy(random.integers(1, n_items + 1, BATCH)),
-        }
-    )
+    targets = random.integers(1, n_items + 1, BATCH)
+    batch = {"item_id_list": torch.from_numpy(inputs), "item_id": torch.from_numpy(targets)}
+    return dataset, Interaction(batch)
+
+
+def measure(n_items: int, negatives: str) -> Figures:
+    """Measure one size in this process."""
+    dataset, batch = made_up(n_items)
+    import torch
+
+    from recbole_mqsa.evaluation.ranking import target_ranks_by_blocks
+    from recbole_mqsa.model.mqsated import MQSATED
+    from recbole_mqsa.settings.config import Config
+    from recbole_mqsa.training.row_adam import RowAdam
+
+    number, _, by_rows = negatives.partition("-")
+    settings = {"negatives": number, "sparse_gradients": bool(by_rows)}
+    config = Config("MQSATED", "ml-100k", config_dict=settings)
     before = peak_mb()
     torch.manual_seed(0)
     model = MQSATED(config, dataset).train()
     adam = RowAdam if by_rows else torch.optim.Adam
     optimizer = adam(model.parameters(), lr=1e-3, weight_decay=1e-4, fused=True)
-    seconds = []
-    for _ in range(WARM_UP + STEPS):
-        start = time.perf_counter()
+
+    def step() -> None:
         optimizer.zero_grad()
         model.calculate_loss(batch).backward()
         optimizer.step()
-        seconds.append(time.perf_counter() - start)
-    step_peak = peak_mb()
+
+    @torch.no_grad()
+    def evaluate() -> None:
+        target_ranks_by_blocks(*model.factors(batch), batch["item_id"], None)
+
+    step_seconds, step_peak = median_seconds(step), peak_mb()
     model.eval()
-    evaluations = []
-    for _ in range(WARM_UP + STEPS):
-        start = time.perf_counter()
-        with torch.no_grad():
-            target_ranks_by_blocks(*model.factors(batch), batch["item_id"], None)
-        evaluations.append(time.perf_counter() - start)
-    evaluation = statistics.median(evaluations[WARM_UP:])
+    evaluation = median_seconds(evaluate)
     copies = {
         "embedding": 4,
         "gradient": 0 if by_rows else 4,
@@ -84,7 +87,7 @@ def measure(n_items: int, negatives: str) -> dict[str, Any]:
     return {
         "items": n_items,
         "negatives": negatives,
-        "step_seconds": statistics.median(seconds[WARM_UP:]),
+        "step_seconds": step_seconds,
         "peak_above_start_mb": step_peak - before,
         "has_to_grow_mb": n_items * WIDTH * sum(copies.values()) / 2**20,
         "evaluation_users_per_second": BATCH / evaluation,
@@ -93,15 +96,22 @@ def measure(n_items: int, negatives: str) -> dict[str, Any]:
     }
 
 
+def median_seconds(once: Callable[[], None]) -> float:
+    """The median time of ``STEPS`` calls, after ``WARM_UP`` calls that are not timed."""
+    seconds = []
+    for _ in range(WARM_UP + STEPS):
+        start = time.perf_counter()
+        once()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[WARM_UP:])
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = harness.parser(__doc__)
     parser.add_argument("--sizes", default="10000,100000,1000000")
     parser.add_argument(
-        "--negatives", default="full,1024,1024-sparse", help="as the setting; -sparse: sparse_gradients"
+        "--negatives", default="full,1024,1024-sparse", help="as the setting; -sparse adds sparse_gradients"
     )
-    parser.add_argument("--output", help="file for the figures as JSON")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:

@@ -2,27 +2,26 @@
 
     python benchmarks/epoch.py --data_path=../shared/datasets --dataset=amazon-beauty
 
-Each contender runs in a process of its own, in turn, ``--repeats`` times; the table shows medians and
-ratios within this one run. RecBole's SASRec (1 layer, D 64, cross-entropy over all items, batches of
-2,048 prefixes, T 50) is RecBole's own: its data set, loader, trainer and evaluator. As released,
-importing it turns on torch's anomaly detection; this package turns it off again, so it is timed both
-ways; and a third time on this package's data path, in groups of similar length, as its command line trains it.
-Its epoch is timed on the first ``--fraction`` of its batches, after two untimed ones.
+Each contender runs in a process of its own, in turn, ``--repeats`` times; the table shows medians, and ratios within
+this one run. SASRec (1 layer, D 64, cross-entropy over all items, batches of 2,048 prefixes, T 50) is RecBole's own,
+with its data set, loader, trainer and evaluator. As released, importing it turns on torch's anomaly detection, which
+this package turns off again. So it is timed both ways, and a third time on this package's data path, in groups of
+similar length, as this package's command line trains it. Its epoch is timed on the first ``--fraction`` of its batches,
+after two untimed ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import sys
 import tempfile
 import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from harness import in_own_process, peak_mb, write_record
+import harness
+from harness import Figures, alternate, medians_of, peak_mb, write_record
 
 SASREC = {
         "model": "SASRec", "n_layers": 1, "n_heads": 1, "hidden_size": 64, "inner_size": 64, "loss_type": "CE",
@@ -41,7 +40,7 @@ OURS = ("SASRec on our path", "MQSA-TED")
 
 
 class Part:
-    """Some batches of a loader, as a loader."""
+    """A loader of the first batches of another."""
 
     def __init__(self, batches: Any, count: int) -> None:
         self.batches, self.count, self.shuffle = batches, count, False
@@ -53,10 +52,10 @@ class Part:
         return islice(self.batches, self.count)
 
 
-def measure(name: str, arguments: argparse.Namespace) -> dict[str, float]:
-    """Times one contender in this process."""
+def measure(name: str, arguments: argparse.Namespace) -> Figures:
+    """Time one contender in this process."""
     started = time.perf_counter()
-    import recbole_mqsa  # noqa: F401  (first, and for both: RecBole alone does not import on today's versions)
+    import recbole_mqsa  # noqa: F401  (first, for every contender: RecBole alone fails to import with current versions)
     import torch  # isort: skip
     from recbole.data import data_preparation  # isort: skip
     from recbole.utils import get_trainer, init_seed  # isort: skip
@@ -70,7 +69,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, float]:
         logs.tensorboard_folder.set(Path(folder))
         settings = {"dataset": arguments.dataset, "data_path": arguments.data_path, "checkpoint_dir": folder}
         settings.update(CONTENDERS[name], show_progress=False)
-        # RecBole's model with RecBole's data set and loaders, which this package's Config would replace.
+        # For RecBole's model with RecBole's data set and loaders, which this package's Config would replace.
         theirs = type("TheirConfig", (Config,), {"one_protocol": False})
         ours = name in OURS
         config = (Config if ours else theirs)(config_dict=settings)
@@ -103,39 +102,32 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, float]:
     }
 
 
+def report(medians: dict[str, Figures]) -> None:
+    """Print a row for each figure, with its ratio to that of MQSA-TED, the last contender."""
+    *theirs, ours = medians.values()
+    print(f"{'':20}" + "".join(f"{name:>24}" for name in medians))
+    for key in ("epoch_seconds", "evaluation_seconds", "first_batch_seconds", "peak_memory_mb"):
+        texts = [f"{their[key]:.2f} ({their[key] / ours[key]:.1f})" for their in theirs]
+        print(f"{key:20}" + "".join(f"{text:>24}" for text in [*texts, f"{ours[key]:.2f}"]))
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = harness.parser(__doc__)
     parser.add_argument("--dataset", default="ml-100k")
     parser.add_argument("--data_path", default="dataset/")
-    parser.add_argument(
-        "--fraction", type=float, default=0.25, help="share of RecBole's batches that is timed"
-    )
+    parser.add_argument("--fraction", type=float, default=0.25, help="fraction of RecBole's batches to time")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--output", help="file for the figures as JSON")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.contender:
         print(json.dumps(measure(arguments.contender, arguments)))
         return
 
-    taken: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
-    for _ in range(arguments.repeats):
-        for name, runs in taken.items():
-            runs.append(in_own_process(*sys.argv[1:], f"--contender={name}"))
-    medians = {
-        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-        for name, runs in taken.items()
-    }
-    *theirs, ours = medians.values()
-    print(
-        f"{arguments.dataset}, median of {arguments.repeats}, {ours['threads']:.0f} threads, (ratio to MQSA-TED)"
-    )
-    print(f"{'':20}" + "".join(f"{name:>24}" for name in medians))
-    for key in ("epoch_seconds", "evaluation_seconds", "first_batch_seconds", "peak_memory_mb"):
-        cells = [f"{their[key]:.2f} ({their[key] / ours[key]:.1f})" for their in theirs]
-        print(f"{key:20}" + "".join(f"{cell:>24}" for cell in [*cells, f"{ours[key]:.2f}"]))
+    taken = alternate(CONTENDERS, arguments.repeats)
+    medians = medians_of(taken)
+    threads = medians["MQSA-TED"]["threads"]
+    print(f"{arguments.dataset}, median of {arguments.repeats}, {threads:.0f} threads (ratio to MQSA-TED)")
+    report(medians)
     if arguments.output:
         write_record(arguments.output, {"arguments": vars(arguments), "medians": medians, "runs": taken})
 

@@ -1,30 +1,29 @@
-"""On a CUDA GPU: a whole run of MQSA-TED, its epoch beside one of RecBole's SASRec, memory, and the CPU's losses.
+"""On a CUDA GPU: a whole run of MQSA-TED, its epoch beside RecBole's SASRec, memory, and losses beside the CPU's.
 
     python benchmarks/gpu.py --data_path=../shared/datasets --dataset=amazon-beauty
 
-The run is ``--epochs`` long with an evaluation every 5, without early stopping. Epochs and evaluations are timed as
-``epoch.py`` does, each contender in a process of its own, in turn, ``--repeats`` times; RecBole's SASRec is its own,
-without anomaly detection. The losses of one batch, without dropout and with all heads, are computed on both devices
-from the same weights. Without a GPU this says so and exits with 2.
+The run has ``--epochs`` epochs with an evaluation every 5, and no early stopping. Epochs and evaluations are timed as
+in ``epoch.py``, each contender in a process of its own, in turn, ``--repeats`` times; SASRec is RecBole's own, without
+anomaly detection. The losses of one batch, without dropout and with all heads, are computed on both devices from the
+same weights. Without a GPU the script says so and exits with code 2.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
-from typing import Any
 
 import epoch
-from harness import in_own_process, write_record
+import harness
+from harness import Figures, alternate, in_own_process, medians_of, write_record
 
 EPOCHS = ("without anomaly mode", "MQSA-TED")  # of epoch.CONTENDERS
 
 
-def whole_run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Seconds and peak memory of one run."""
+def whole_run(arguments: argparse.Namespace) -> Figures:
+    """Measure seconds and peak memory of one run."""
     from recbole_mqsa.settings.config import Config
     from recbole_mqsa.training.run import run
 
@@ -40,15 +39,15 @@ def whole_run(arguments: argparse.Namespace) -> dict[str, Any]:
     return {key: result[key] for key in ("seconds", "peak_memory_bytes", "best_epoch", "valid", "test")}
 
 
-def one_epoch(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """What ``epoch.py`` measures, and the peak memory on the GPU."""
-    figures: dict[str, Any] = epoch.measure(name, arguments)
+def one_epoch(name: str, arguments: argparse.Namespace) -> Figures:
+    """Measure what ``epoch.py`` does, and the peak memory on the GPU."""
+    figures = epoch.measure(name, arguments)
     import torch
 
     return {**figures, "gpu_peak_mb": torch.cuda.max_memory_allocated() / 2**20}
 
 
-def losses(arguments: argparse.Namespace) -> dict[str, Any]:
+def losses(arguments: argparse.Namespace) -> Figures:
     """The parts of the loss on the CPU and on the GPU, with products in float32 and in bfloat16."""
     import recbole_mqsa  # noqa: F401  (before RecBole)
     from recbole.data import create_dataset, data_preparation  # isort: skip
@@ -57,11 +56,11 @@ def losses(arguments: argparse.Namespace) -> dict[str, Any]:
     from recbole_mqsa.model.mqsated import MQSATED
     from recbole_mqsa.settings.config import Config
 
-    plain = {"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0, "distillation_heads": 0}
-    figures: dict[str, Any] = {}
+    exact = {"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0, "distillation_heads": 0}
+    figures: Figures = {}
     for precision in ("float32", "bfloat16"):
         for device in ("cpu", "cuda"):
-            settings = {**plain, "device": device, "softmax_precision": precision}
+            settings = {**exact, "device": device, "softmax_precision": precision}
             config = Config(
                 "MQSATED", arguments.dataset, config_dict={**settings, "data_path": arguments.data_path}
             )
@@ -73,18 +72,23 @@ def losses(arguments: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
+def report_losses(compared: Figures) -> None:
+    """Print the losses on both devices, and how far they differ."""
+    for where, parts in compared.items():
+        print(f"{where:20}" + "".join(f"{name:>16} {loss:.6f}" for name, loss in parts.items()))
+    for precision in ("float32", "bfloat16"):
+        here, there = compared[f"{precision} on cpu"], compared[f"{precision} on cuda"]
+        worst = max(abs(there[name] / loss - 1) for name, loss in here.items())
+        print(f"{precision}: largest relative difference {worst:.1e} (required: 1e-3)")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = harness.parser(__doc__)
     parser.add_argument("--dataset", default="ml-100k")
     parser.add_argument("--data_path", default="dataset/")
     parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument(
-        "--fraction", type=float, default=1.0, help="share of RecBole's batches that is timed"
-    )
+    parser.add_argument("--fraction", type=float, default=1.0, help="fraction of RecBole's batches to time")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--output", help="file for the figures as JSON")
     parser.add_argument("--contender", choices=("run", "losses", *EPOCHS), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
 
@@ -99,20 +103,9 @@ def main() -> None:
         return
 
     compared = in_own_process(*sys.argv[1:], "--contender=losses")
-    for where, parts in compared.items():
-        print(f"{where:20}" + "".join(f"{name:>16} {loss:.6f}" for name, loss in parts.items()))
-    for precision in ("float32", "bfloat16"):
-        here, there = compared[f"{precision} on cpu"], compared[f"{precision} on cuda"]
-        worst = max(abs(there[name] / loss - 1) for name, loss in here.items())
-        print(f"{precision}: largest relative difference {worst:.1e} (asked: 1e-3)")
-    taken: dict[str, list[dict[str, Any]]] = {name: [] for name in EPOCHS}
-    for _ in range(arguments.repeats):
-        for name, runs in taken.items():
-            runs.append(in_own_process(*sys.argv[1:], f"--contender={name}"))
-    medians = {
-        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-        for name, runs in taken.items()
-    }
+    report_losses(compared)
+    taken = alternate(EPOCHS, arguments.repeats)
+    medians = medians_of(taken)
     for name, figures in medians.items():
         print(f"{name:24}" + ", ".join(f"{key} {figure:.2f}" for key, figure in figures.items()))
     whole = in_own_process(*sys.argv[1:], "--contender=run")

@@ -1,31 +1,62 @@
-"""What the benchmarks share: contenders in processes of their own, and records."""
+"""What all benchmarks use: contenders in processes of their own, and records."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import statistics
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+Figures = dict[str, Any]
 
-def in_own_process(*arguments: str) -> dict[str, Any]:
-    """What the running script prints last, as JSON, when it is started with ``arguments``."""
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the option ``--output``, to which a script adds its own."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--output", help="JSON file for the figures")
+    return made
+
+
+def in_own_process(*arguments: str) -> Figures:
+    """Start the running script with ``arguments``, and return the JSON in the last line that it prints."""
     command = [sys.executable, sys.argv[0], *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
     return figures
 
 
+def alternate(contenders: Iterable[str], repeats: int) -> dict[str, list[Figures]]:
+    """Start the running script for each ``--contender`` in turn, ``repeats`` times: the figures of each contender."""
+    taken: dict[str, list[Figures]] = {name: [] for name in contenders}
+    for _ in range(repeats):
+        for name, runs in taken.items():
+            runs.append(in_own_process(*sys.argv[1:], f"--contender={name}"))
+    return taken
+
+
+def medians_of(taken: dict[str, list[Figures]]) -> dict[str, Figures]:
+    """The median of each contender's figures."""
+    return {
+        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        for name, runs in taken.items()
+    }
+
+
 def peak_mb() -> float:
-    """The largest memory that this process has held so far."""
+    """The peak memory of this process so far, in MiB."""
     from recbole_mqsa.runs.provenance import peak_memory_bytes
 
     return peak_memory_bytes()["process"] / 2**20
 
 
-def write_record(path: str, figures: dict[str, Any]) -> None:
-    """The figures beside command, commit, versions and hardware."""
+def write_record(path: str, figures: Figures) -> None:
+    """Write the figures with command, commit, versions and hardware."""
     from recbole_mqsa.runs.provenance import environment
 
     Path(path).write_text(json.dumps({**figures, **environment()}, indent=2) + "\n", encoding="utf-8")

@@ -2,12 +2,12 @@
 
     python benchmarks/loading.py --actions=10000000 --users=1000000 --items=200000 --recbole_actions=300000
 
-Writes a made-up data set: users of log-normal activity, items of Zipf-like popularity, times in no order of the
-file. Each contender reads it in a process of its own, ``--repeats`` times. The tables show medians: of each stage the
-seconds by the clock and of the processor, and the largest memory that the process has held by its end. The aim
-counts from the file to the first training batch, with the model built before it. RecBole's path (its SASRec, a row of
-T = 50 in each column for each prefix: 3.6 GB for the items alone of ten million actions) is timed on a smaller file of
-``--recbole_actions``, with as many actions a user and an item, beside ours.
+Writes a made-up data set: log-normal activity of users, Zipf-like popularity of items, times in random order. Each
+contender reads it in a process of its own, ``--repeats`` times. The tables show medians for each stage: seconds by the
+clock and of the CPU, and the peak memory of the process up to its end. The aim counts from the file to the first
+training batch, including the model. RecBole's path for SASRec stores a row of T = 50 for each prefix, for ten million
+actions 3.6 GB of items alone. So it is timed, beside ours, on a smaller file of ``--recbole_actions``, with as many
+actions per user and item.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness import in_own_process, peak_mb, write_record
+import harness
+from harness import Figures, in_own_process, peak_mb, write_record
 
 NAME = "made-up"
 SASREC = {
@@ -34,7 +35,7 @@ CONTENDERS: dict[str, dict[str, Any]] = {"MQSA-TED": {"model": "MQSATED"}, "RecB
 
 
 def generate(folder: Path, actions: int, users: int, items: int, seed: int) -> None:
-    """Writes ``actions`` random actions in which every user and every item occurs, as a data set in ``folder``."""
+    """Write a data set of ``actions`` random actions to ``folder``, in which every user and every item occurs."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
@@ -48,7 +49,7 @@ def generate(folder: Path, actions: int, users: int, items: int, seed: int) -> N
         rng.shuffle(numbers)
         return numbers
 
-    # Every line is as wide as the others, so that the file is one array of bytes.
+    # All lines have the same width, so that the file is one array of bytes.
     pieces = [b"u", (drawn(activity), 8), b"\ti", (drawn(popularity), 7), b"\t"]
     pieces += [(rng.integers(10**9, 2 * 10**9, actions), 10), b"\n"]
     width = sum(len(piece) if isinstance(piece, bytes) else piece[1] for piece in pieces)
@@ -70,13 +71,14 @@ def generate(folder: Path, actions: int, users: int, items: int, seed: int) -> N
         lines.tofile(file)
 
 
-def measure(name: str, data_path: str, filters: str | None) -> dict[str, Any]:
-    """Seconds and peak memory of each stage of one contender in this process."""
-    import recbole_mqsa  # noqa: F401  (first, and for both: RecBole alone does not import on today's versions)
+def measure(name: str, data_path: str, filters: str | None) -> Figures:
+    """Measure seconds and peak memory of each stage of one contender in this process."""
+    import recbole_mqsa  # noqa: F401  (first, for every contender: RecBole alone fails to import with current versions)
     import torch  # isort: skip
     from recbole.data import create_dataset, data_preparation  # isort: skip
     from recbole.utils import get_model, init_seed  # isort: skip
 
+    from recbole_mqsa.model.protocols import CountsActions
     from recbole_mqsa.settings.config import Config
 
     stages: dict[str, dict[str, float]] = {}
@@ -112,8 +114,9 @@ def measure(name: str, data_path: str, filters: str | None) -> dict[str, Any]:
         with stage("first validation batch"):
             next(iter(valid_data))
         with stage("item counts"):
-            getattr(train_data._dataset, "item_counts", lambda: None)()
-    figures: dict[str, Any] = {"stages": stages, "before_mb": before, "kept": sizes}
+            if isinstance(train_data._dataset, CountsActions):
+                train_data._dataset.item_counts()
+    figures: Figures = {"stages": stages, "before_mb": before, "kept": sizes}
     for title, count in (("to the first batch", 3), ("with the model", 4)):
         *_, last = rows = list(stages.values())[:count]
         sums = {key: sum(row[key] for row in rows) for key in ("seconds", "cpu_seconds")}
@@ -121,8 +124,8 @@ def measure(name: str, data_path: str, filters: str | None) -> dict[str, Any]:
     return {**figures, "threads": torch.get_num_threads()}
 
 
-def repeated(name: str, data: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """All runs of one contender on one file and their medians, which are printed."""
+def repeated(name: str, data: Path, arguments: argparse.Namespace) -> Figures:
+    """Run one contender on one file several times; print and return the medians."""
     options = [f"--contender={name}", f"--data={data}"] + [f"--filters={arguments.filters}"] * bool(
         arguments.filters
     )
@@ -145,20 +148,26 @@ def repeated(name: str, data: Path, arguments: argparse.Namespace) -> dict[str, 
     return {"contender": name, "medians": medians, "runs": runs}
 
 
+def compared(names: list[str], actions: int, arguments: argparse.Namespace) -> list[Figures]:
+    """Run some contenders on a new file with so many actions."""
+    users, items = (max(1, n * actions // arguments.actions) for n in (arguments.users, arguments.items))
+    with tempfile.TemporaryDirectory() as folder:
+        # In a process of its own, as a process passes its peak memory on to those that it starts.
+        in_own_process(f"--generate={actions},{users},{items},{arguments.seed}", f"--data={folder}")
+        return [repeated(name, Path(folder), arguments) for name in names]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = harness.parser(__doc__)
     parser.add_argument("--actions", type=int, default=10_000_000)
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--items", type=int, default=200_000)
     parser.add_argument(
-        "--recbole_actions", type=int, default=0, help="size of the file for RecBole; 0: none"
+        "--recbole_actions", type=int, default=0, help="actions in the file for RecBole; 0 for no such file"
     )
-    parser.add_argument("--filters", help="interval of actions a user and an item, such as [5,inf)")
+    parser.add_argument("--filters", help="interval of actions per user and per item, such as [5,inf)")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", help="file for the figures as JSON")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     parser.add_argument("--data", help=argparse.SUPPRESS)
     parser.add_argument("--generate", help=argparse.SUPPRESS)
@@ -171,21 +180,9 @@ def main() -> None:
         print(json.dumps(measure(arguments.contender, arguments.data, arguments.filters)))
         return
 
-    tables = []
-    with tempfile.TemporaryDirectory() as folder:
-        for actions, names in (
-            (arguments.actions, ["MQSA-TED"]),
-            (arguments.recbole_actions, list(CONTENDERS)),
-        ):
-            if not actions:
-                continue
-            users, items = (
-                max(1, n * actions // arguments.actions) for n in (arguments.users, arguments.items)
-            )
-            data = Path(folder) / str(actions)
-            # In a process of its own: the one that starts another hands its peak memory on to it.
-            in_own_process(f"--generate={actions},{users},{items},{arguments.seed}", f"--data={data}")
-            tables += [repeated(name, data, arguments) for name in names]
+    tables = compared(["MQSA-TED"], arguments.actions, arguments)
+    if arguments.recbole_actions:
+        tables += compared(list(CONTENDERS), arguments.recbole_actions, arguments)
     if arguments.output:
         figures = {
             key: value

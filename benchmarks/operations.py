@@ -1,28 +1,25 @@
-"""Where the time of a training epoch of MQSA-TED goes, by torch's operations.
+"""Where the time of a training epoch of MQSA-TED goes, by torch operation.
 
     OMP_NUM_THREADS=1 python benchmarks/operations.py --data_path=../shared/datasets --dataset=amazon-beauty
 
-One epoch is profiled after two that are not. A share is an operation's own time, without that of those it calls, in
-percent of all; the profiler itself slows small operations most.
+The third epoch is profiled. A percentage is an operation's own time, without that of the operations it calls. The
+profiler itself slows down small operations most.
 """
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
+import harness
 from harness import write_record
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = harness.parser(__doc__)
     parser.add_argument("--dataset", default="ml-100k")
     parser.add_argument("--data_path", default="dataset/")
-    parser.add_argument("--most", type=int, default=12, help="operations that are named")
-    parser.add_argument("--output", help="file for the figures as JSON")
+    parser.add_argument("--most", type=int, default=12, help="number of operations to name")
     arguments = parser.parse_args()
 
     import recbole_mqsa  # noqa: F401  (before RecBole)
@@ -49,10 +46,10 @@ def main() -> None:
             trainer._train_epoch(train_data, 2)
     own = {event.key: event.self_cpu_time_total for event in profiled.key_averages()}
     total = sum(own.values())
-    shares = {name: 100 * time / total for name, time in sorted(own.items(), key=lambda item: -item[1])}
-    named = dict(list(shares.items())[: arguments.most])
-    for name, share in named.items():
-        print(f"{name:40}{share:>6.1f} %")
+    percent = {name: 100 * time / total for name, time in sorted(own.items(), key=lambda item: -item[1])}
+    named = dict(list(percent.items())[: arguments.most])
+    for name, part in named.items():
+        print(f"{name:40}{part:>6.1f} %")
     print(f"{'all others':40}{100 - sum(named.values()):>6.1f} %")
     if arguments.output:
         write_record(arguments.output, {"seconds": total / 1e6, "percent": named})

@@ -1,7 +1,7 @@
 """MQSA-TED for RecBole.
 
-``import recbole_mqsa``, and RecBole has one more sequential recommender and works on today's Python stack. Nothing
-of RecBole is imported by that: it is changed once somebody imports it.
+After ``import recbole_mqsa``, RecBole has one more sequential recommender and works with current versions of Python's
+packages. The import itself loads nothing of RecBole, which is changed when it is first imported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LAZY = {"Config": "settings.config", "Run": "training.run", "load": "api", "tra
 
 
 def register() -> None:
-    """Make RecBole know this package's models now, rather than when it is first imported; once is enough."""
+    """Register this package's models with RecBole now, rather than when RecBole is first imported; once is enough."""
     importlib.import_module("recbole")
 
 
@@ -32,7 +32,7 @@ def _install() -> None:
     importlib.import_module(".plugin.table", __name__).install()
 
 
-def __getattr__(name: str) -> Any:  # PEP 562: what needs torch and RecBole is imported when it is asked for
+def __getattr__(name: str) -> Any:  # PEP 562: what needs torch and RecBole is imported when it is used
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)

@@ -1,21 +1,20 @@
-"""What ``import recbole_mqsa`` offers: train a model, and come back to a run."""
+"""What ``import recbole_mqsa`` offers: train a model, and load a finished run."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 from .errors import UserError
+from .interfaces import Json
 from .parallel import group
 from .parallel.launch import spawn
 from .runs.folder import new_folder
 from .settings.config import Config
+from .settings.names import DATASET, MODEL
 from .training.run import Run, read_run, run
-
-MODEL, DATASET = "MQSATED", "ml-100k"
-"""What is trained, and on what, where nobody names a model or a data set."""
 
 
 def train(
@@ -28,7 +27,7 @@ def train(
     callback: Callable[[int, float], None] | None = None,
     allow_unknown: bool = False,
     command: Sequence[str] | None = None,
-    **settings: Any,
+    **settings: object,
 ) -> Run:
     """Train a model, choose its epoch on validation, and test it.
 
@@ -37,21 +36,21 @@ def train(
     0.0553
 
     Args:
-        model: a model of this package or of RecBole's; MQSATED where no config file names another.
-        dataset: a data set below ``data_path``; RecBole's ml-100k where no config file names another.
+        model: one of this package's models or of RecBole's; by default that of the config files, else MQSATED.
+        dataset: a data set below ``data_path``; by default that of the config files, else RecBole's ml-100k.
         output_dir: the run's folder; by default a new one below ``runs/``.
-        config_files: yaml files of settings, a later one overriding.
-        resume: whether ``output_dir`` may hold this run already, finished or interrupted.
+        config_files: yaml files of settings; a later file overrides an earlier one.
+        resume: whether to continue this run if ``output_dir`` holds it already, or return it if it is finished.
         callback: called after each evaluation with the epoch and its validation score; it may raise to end the run.
-        allow_unknown: whether settings may pass that nothing here knows.
-        command: what is recorded as the run's command; by default that of the process.
-        settings: overriding the files; with ``nproc=2`` and more, so many processes train together.
+        allow_unknown: whether to accept settings that neither RecBole nor this package knows.
+        command: the command to record for the run; by default that of the process.
+        settings: override those of the files; ``nproc`` above 1 trains in as many processes.
 
     Returns:
         The finished run.
 
     Raises:
-        UserError: bad data or settings, or ``output_dir`` holds another run: one sentence that says what to do.
+        UserError: bad data or settings, or ``output_dir`` holds another run; the message says what to do.
     """
     config = Config(
         model,
@@ -68,24 +67,22 @@ def train(
             f"a callback runs in one process, but nproc is {config['nproc']}; leave one of them out"
         )
     folder = Path(output_dir or new_folder(config["model"], config["dataset"]))
-    given = {"config_files": [os.fspath(file) for file in config_files], "resume": resume, "command": command}
-    spawn(
-        _member,
-        config["nproc"],
-        (model, dataset, folder),
-        {**given, "allow_unknown": allow_unknown},
-        settings,
-    )
+    arguments = {
+        **{"model": model, "dataset": dataset, "output_dir": folder, "resume": resume, "command": command},
+        **{"config_files": [os.fspath(file) for file in config_files], "allow_unknown": allow_unknown},
+        **settings,
+    }
+    spawn(_member, config["nproc"], arguments)
     return read_run(folder)
 
 
-def _member(positional: tuple[Any, ...], options: dict[str, Any], settings: dict[str, Any]) -> None:
-    """One of the processes of :func:`train`."""
-    train(*positional, **options, **settings)
+def _member(arguments: Json) -> None:
+    """What each process of :func:`train` does."""
+    train(**arguments)
 
 
 def load(folder: str | os.PathLike[str]) -> Run:
-    """The finished run in a folder; its model and data are read when asked for.
+    """The finished run in a folder; its model and data are loaded when first used.
 
     Raises:
         UserError: the folder holds no finished run.

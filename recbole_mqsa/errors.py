@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SPEAKER = "recbole-mqsa:"
-"""What the command line puts before a sentence on stderr."""
+"""How the command line begins each message on stderr."""
 
 
 class UserError(ValueError):
@@ -15,4 +15,4 @@ class UserError(ValueError):
 
 
 class PeerLost(RuntimeError):
-    """Another process of the run has ended, so that this one cannot go on; that one knows why."""
+    """Another process of the run has ended, so this one cannot continue; the other one reports why."""

@@ -1,16 +1,49 @@
-"""Tiny data sets, the paper's data, and trainers that write nowhere else."""
+"""Tiny data sets, trainers that write nowhere else, and how tests share the cores."""
 
 from __future__ import annotations
 
-import functools
+import os
+import sys
+from collections.abc import Iterator
 
 import pytest
-from helpers.paths import SHARED
-from recbole.data import create_dataset, data_preparation
+import torch
+from helpers.chain import write_chain
 from recbole.utils import get_model, get_trainer
 
 from recbole_mqsa.runs import logs
 from recbole_mqsa.settings.config import Config
+
+MOST_WORKERS = 4
+"""Each holds torch and some data, 0.7 GB."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """A plain ``pytest`` takes several cores where pytest-xdist is installed; ``-n0`` prevents it."""
+    option, cores = config.option, len(os.sched_getaffinity(0))
+    whole = config.args_source is not pytest.Config.ArgsSource.ARGS and not option.usepdb
+    if (
+        whole
+        and cores > 1
+        and getattr(option, "numprocesses", 0) is None
+        and not hasattr(config, "workerinput")
+    ):
+        option.numprocesses, option.dist = min(cores, MOST_WORKERS), "loadfile"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One thread for each process: the numbers are then the same whatever the machine, and workers share it."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+@pytest.fixture(autouse=True)
+def no_tensorboard() -> Iterator[None]:
+    """What trains outside of a run writes no events into the current folder."""
+    token = logs.tensorboard_folder.set(logs.NOWHERE)
+    yield
+    logs.tensorboard_folder.reset(token)
 
 
 @pytest.fixture
@@ -32,24 +65,18 @@ def toy(tmp_path):
     return write
 
 
-@pytest.fixture(scope="session")
-def paper_data():
-    """Training, validation and test loaders of one of the paper's data sets, each loaded once."""
-
-    @functools.cache
-    def load(name: str):
-        if not (SHARED / name).is_dir():
-            pytest.skip(f"the paper's data are not in {SHARED / name}")
-        config = Config("Pop", name, config_dict={"data_path": str(SHARED)})
-        return data_preparation(config, create_dataset(config))
-
-    return load
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A working directory of its own with the chain, and no command line for RecBole to read."""
+    write_chain(tmp_path, certainty=0.8)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["test"])
+    return tmp_path
 
 
 @pytest.fixture
 def trainer_for(tmp_path):
     """Model and trainer as RecBole builds them from a training loader; what they write stays in tmp_path."""
-    token = logs.tensorboard_folder.set(tmp_path / "tensorboard")
 
     def build(train_data, name: str | None = None):
         config = train_data._dataset.config
@@ -58,5 +85,4 @@ def trainer_for(tmp_path):
         model = get_model(name)(config, train_data._dataset).to(config["device"])
         return get_trainer(config["MODEL_TYPE"], name)(config, model)
 
-    yield build
-    logs.tensorboard_folder.reset(token)
+    return build

@@ -1,13 +1,13 @@
 """RecBole's data set for sequential models, kept as flat arrays.
 
-Loading, filtering, id mapping and splitting are RecBole's own, or equal to them (``fast_dataset``). The
-samples are those of its ``SequentialDataset``, row for row, but a row holds only an index into the flat
-arrays: its input is read when a batch asks for it.
+Loading, filtering, id mapping and splitting are RecBole's own, or give the same result (``fast_dataset``). The
+samples are those of its ``SequentialDataset``, row for row, but a row holds only an index into the flat arrays. Its
+input is read when a batch needs it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 import torch
@@ -16,25 +16,28 @@ from recbole.utils import FeatureSource, FeatureType, ModelType
 from scipy import sparse
 
 from ..errors import UserError
+from ..interfaces import Settings
 from .fast_dataset import FastDataset
 from .sequences import LONG_SEQUENCES, Sequences, flatten_spans, last_window
 from .transition_counts import count_transitions
 from .validation import check_actions, check_files, check_loaded
 
 ROW_FIELD = "sequence_row"
+Index = Union[int, slice, np.ndarray, list[int]]
+"""Which samples: one, or several."""
 
 
 class SequenceDataset(FastDataset):
-    """Drop-in for RecBole's ``SequentialDataset``, in 16 bytes an action, and for its ``Dataset``.
+    """Replaces RecBole's ``SequentialDataset``, in 16 bytes per action, and its ``Dataset``.
 
-    General models get the same users, items and targets; they train on every training action, and
-    their samples have no input list.
+    General models get the same users, items and targets. They train on every training action, and their samples have
+    no input list.
 
     Attributes:
         is_sequential: whether the model reads an input list.
-        sequences: all actions of all users; shared by the training, validation and test parts.
-        known_end: [users] last action of each user that a model may know when this part is
-            predicted (training: its own actions); -1 where there is none.
+        sequences: all actions of all users; the training, validation and test parts have the same.
+        known_end: [users] last action of each user that a model may know when this part is predicted (for the
+            training part: its own actions); -1 where there is none.
         train_end: [users] last training action of each user; -1 where there is none.
     """
 
@@ -43,18 +46,18 @@ class SequenceDataset(FastDataset):
     known_end: np.ndarray
     train_end: np.ndarray
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Settings) -> None:
         self.is_sequential = config["MODEL_TYPE"] == ModelType.SEQUENTIAL
         self.max_item_list_len = config["MAX_ITEM_LIST_LENGTH"]
         self.item_list_length_field = config["ITEM_LIST_LENGTH_FIELD"]
         self.item_id_list_field = config["ITEM_ID_FIELD"] + config["LIST_SUFFIX"]
         super().__init__(config)
 
-    # Loading: RecBole's, with its failures told in one sentence.
+    # Loading: RecBole's, with its errors turned into one sentence.
 
     def _load_inter_feat(self, token: str, dataset_path: str) -> None:
         with check_loaded(self.config, dataset_path, token):
-            self.plain_file = check_files(self.config, dataset_path, token)
+            self.simple_file = check_files(self.config, dataset_path, token)
             super()._load_inter_feat(token, dataset_path)
         check_actions(self.config, dataset_path, token, self.inter_feat)
 
@@ -83,11 +86,11 @@ class SequenceDataset(FastDataset):
         self.sequences = Sequences.from_sorted(users, items, self.user_num)
         if np.diff(self.sequences.offsets).max() < 3:
             raise UserError(
-                f"nobody in data set '{self.dataset_name}' has three actions, and leave-one-out needs a user "
+                f"no user in data set '{self.dataset_name}' has three actions, and leave-one-out needs a user "
                 "with one to train on, one as input and one to test; use more data or looser filters"
             )
 
-        # A user's first action has no input, so nobody is asked to predict it; the others are a sample each.
+        # A user's first action has no input, so it is never a target; each other action is a sample.
         first = np.zeros(len(items), dtype=bool)
         first[self.sequences.offsets[:-1][np.diff(self.sequences.offsets) > 0]] = True
         actions = Interaction({**self.inter_feat.interaction, ROW_FIELD: torch.arange(len(items))})
@@ -101,11 +104,11 @@ class SequenceDataset(FastDataset):
             self.set_field_property(field, source_type, FeatureSource.INTERACTION, width)
 
     def build(self) -> list[SequenceDataset]:
-        """The training, validation and test parts by RecBole's own splitting (``eval_args``).
+        """The training, validation and test parts, split as RecBole does (``eval_args``).
 
         Raises:
-            UserError: the training part does not hold the oldest actions of each user, so that it
-                is not a sequence.
+            UserError: the training part does not hold the oldest actions of each user, so it is not a
+                sequence.
         """
         if self.config["eval_args"]["order"] != "TO":
             raise UserError("eval_args: order must be TO (by time) for a sequential model")
@@ -123,15 +126,15 @@ class SequenceDataset(FastDataset):
         begin, end = train._spans(train.train_end)
         if (end - begin).sum() != len(train):
             raise UserError(
-                f"eval_args {self.config['eval_args']} trains on actions newer than some it tests on, so the "
-                "training actions of a user are no sequence; use split LS, or RS with order TO"
+                f"eval_args {self.config['eval_args']} trains on newer actions than some that it tests on, so a user's "
+                "training actions are not a sequence; use split LS, or RS with order TO"
             )
         train.inter_feat = train._examples()
         return parts
 
     def _examples(self) -> Interaction:
-        """What RecBole's training loader takes of this part, a row an example."""
-        if not self.is_sequential:  # a user's first action is one, too
+        """The examples that RecBole's training loader takes from this part, one per row."""
+        if not self.is_sequential:  # a user's first action is an example, too
             trained = self.train_end[self._first_actions[self.uid_field].numpy()] >= 0
             first = self._first_actions[torch.from_numpy(trained)]
             kept = Interaction({field: first[field] for field in self.inter_feat.columns})
@@ -141,19 +144,19 @@ class SequenceDataset(FastDataset):
             return self.inter_feat[torch.from_numpy(self.rows == self.train_end[users])]
         return self.inter_feat
 
-    # What loaders read.
+    # For loaders.
 
     @property
     def rows(self) -> np.ndarray:
         """[samples] the flat index of each sample's target."""
         return self.inter_feat[ROW_FIELD].numpy()
 
-    def history(self, index: Any) -> tuple[np.ndarray, np.ndarray]:
+    def history(self, index: Index) -> tuple[np.ndarray, np.ndarray]:
         """begin, end [B]: all actions before the target of each sample, however long."""
         rows = self.rows[index]
         return self.sequences.offsets[self.inter_feat[self.uid_field].numpy()[index]], rows
 
-    def __getitem__(self, index: Any, join: bool = True) -> Interaction:
+    def __getitem__(self, index: Index, join: bool = True) -> Interaction:
         index = np.asarray(index) if not isinstance(index, (slice, int)) else index
         samples = self.inter_feat[index]
         if self.is_sequential and ROW_FIELD in samples:
@@ -171,15 +174,15 @@ class SequenceDataset(FastDataset):
             )
         return self.join(samples) if join else samples
 
-    # What training and counting read.
+    # For training and counting.
 
     def _spans(self, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """First and last action of each user up to ``last``; users without any are left out."""
+        """First and last action of each user up to ``last``, without users who have none."""
         users = np.flatnonzero(last >= 0)
         return self.sequences.offsets[users], last[users]
 
     def training_sequences(self) -> tuple[np.ndarray, np.ndarray]:
-        """begin, end [S] of what training sees: one span a user, or windows (``long_sequences``).
+        """begin, end [S] of the training sequences: one span per user, or windows (``long_sequences``).
 
         The input of a sequence is ``items[begin:end]``, its targets ``items[begin + 1:end + 1]``.
         """
@@ -189,12 +192,12 @@ class SequenceDataset(FastDataset):
     def transition_counts(self, time_span: int = 1, longest: int | None = None) -> sparse.csr_matrix:
         """[I + 1, I + 1] counts over what is known before this part is predicted.
 
-        The training part of a sequence is cut to its last items first, as training itself is,
-        unless ``long_sequences`` is 'windows'; validation actions are added when testing.
+        As in training, only the last items of a training sequence count, unless ``long_sequences`` is 'windows'.
+        Validation actions are added when testing.
 
         Args:
-            time_span: k; pairs count at distances 1 to k.
-            longest: items of a sequence that count; by default T, as many as the model reads.
+            time_span: k; pairs at distances 1 to k count.
+            longest: how many items of a training sequence count; by default T, as many as the model reads.
         """
         begin, end = self._spans(self.known_end)
         if self.config["long_sequences"] != "windows":
@@ -204,7 +207,7 @@ class SequenceDataset(FastDataset):
         return count_transitions(self.sequences.items, begin, end, self.item_num, time_span)
 
     def item_counts(self) -> np.ndarray:
-        """[I + 1] how often each item occurs in what is known before this part is predicted."""
+        """[I + 1] how often each item occurs among the actions known before this part is predicted."""
         begin, end = self._spans(self.known_end)
         known, _ = flatten_spans(begin, end + 1)
         return np.bincount(self.sequences.items[known], minlength=self.item_num)

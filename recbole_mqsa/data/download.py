@@ -1,4 +1,4 @@
-"""Fetching a data set: checked in a folder of its own, then moved into place whole."""
+"""Downloads a data set: it is checked in a temporary folder, then moved into place as a whole."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tqdm import tqdm
 
 from recbole_mqsa.errors import UserError
 
-TIMEOUT = 30.0  # seconds to connect, and for each read to bring something
+TIMEOUT = 30.0  # seconds
 CHUNK = 1 << 16  # bytes
 
 
 def needs_download(folder: Path, name: str) -> bool:
-    """Whether the data set is still to be fetched: its folder is missing or empty.
+    """Whether the data set has to be downloaded: its folder is missing or empty.
 
-    RecBole looks only for the folder, and so takes what a broken download left behind for the data set.
+    RecBole checks only that the folder exists, so it takes the remains of a broken download for the data set.
 
     Raises:
-        UserError: the folder holds other files; they are somebody's, and stay.
+        UserError: the folder holds other files, which are left alone.
     """
     if not folder.is_dir() or not any(folder.iterdir()):
         return True
@@ -37,24 +37,27 @@ def needs_download(folder: Path, name: str) -> bool:
     return False
 
 
-def fetch(name: str, folder: Path, url: str) -> None:
+def fetch(name: str, folder: Path, url: str, timeout: float = TIMEOUT) -> None:
     """Download a zip of atomic files to ``folder``, named ``<name>.inter``, ``<name>.item`` and so on.
 
-    Everything happens in a temporary folder beside ``folder``, so that the last step is one rename: whoever
-    looks sees the whole data set or none of it. Where another process was faster, its folder is used.
+    Everything happens in a temporary folder beside ``folder``, and the last step is a rename: at any time, the data
+    set is there as a whole or not at all. If another process was faster, its folder is used.
+
+    Args:
+        timeout: seconds allowed for connecting, and for each read.
 
     Raises:
-        UserError: anything that fails on the way; nothing is left behind, as after a Ctrl-C.
+        UserError: anything failed on the way. As after a Ctrl-C, nothing is left behind.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
             archive, unpacked = Path(temporary, "archive.zip"), Path(temporary, "unpacked")
-            _download(url, archive, name)
+            _download(url, archive, name, timeout)
             unpacked.mkdir()
             _unpack(archive, unpacked, name)
             _move(unpacked, folder, name)
-    except Exception as error:  # damaged archives make zipfile raise anything, zlib.error to RuntimeError
+    except Exception as error:  # a damaged archive makes zipfile raise anything, zlib.error to RuntimeError
         raise UserError(
             f"{name} could not be downloaded from {url} ({str(error) or type(error).__name__}): "
             f"fetch and unpack it by hand, so that its interactions are {folder / name}.inter."
@@ -62,24 +65,24 @@ def fetch(name: str, folder: Path, url: str) -> None:
 
 
 def _complete(folder: Path, name: str) -> bool:
-    """Whether ``folder`` has interactions: ``<name>.inter``, or ``<name>.<part>.inter`` of a benchmark."""
+    """Whether ``folder`` holds interactions: ``<name>.inter``, or ``<name>.<part>.inter`` for each part."""
     return any(path.name.startswith(f"{name}.") for path in folder.glob("*.inter"))
 
 
-def _download(url: str, target: Path, name: str) -> None:
-    with urllib.request.urlopen(url, timeout=TIMEOUT) as response, target.open("wb") as file:
+def _download(url: str, target: Path, name: str, timeout: float) -> None:
+    with urllib.request.urlopen(url, timeout=timeout) as response, target.open("wb") as file:
         promised = response.headers.get("Content-Length")
         size = None if promised is None else int(promised)
         with tqdm(total=size, unit="B", unit_scale=True, desc=f"download {name}") as bar:
             for chunk in iter(lambda: response.read(CHUNK), b""):
                 file.write(chunk)
                 bar.update(len(chunk))
-        if size is not None and file.tell() != size:  # http.client ends a cut connection like a whole one
+        if size is not None and file.tell() != size:  # http.client does not report a connection that was cut
             raise ValueError(f"the connection broke after {file.tell()} of {size} bytes")
 
 
 def _unpack(archive: Path, folder: Path, name: str) -> None:
-    """Write the data set's files flat into ``folder``, under its name; reading a file checks its CRC."""
+    """Write the data set's files into ``folder`` under its name, without subfolders; reading checks each CRC."""
     with zipfile.ZipFile(archive) as packed:
         files: dict[str, zipfile.ZipInfo] = {}
         for info in packed.infolist():
@@ -98,14 +101,14 @@ def _unpack(archive: Path, folder: Path, name: str) -> None:
 
 
 def _refuse_unsafe(info: zipfile.ZipInfo) -> None:
-    """An entry that would leave its folder is no accident: such an archive is not worth opening."""
-    path = PureWindowsPath(info.filename)  # knows both separators, and drive letters
+    """Refuse an archive with an entry outside its folder, which cannot be an accident."""
+    path = PureWindowsPath(info.filename)  # handles both separators, and drive letters
     if path.anchor or ".." in path.parts or stat.S_ISLNK(info.external_attr >> 16):
         raise ValueError(f"the archive's entry {info.filename} leads out of its folder")
 
 
 def _common_stem(inter_files: list[str]) -> str:
-    """What the archive calls its data set: ``A`` for ``A.inter``, and for ``A.train.inter, A.test.inter``."""
+    """The archive's name for its data set: ``A`` for ``A.inter``, and for ``A.train.inter, A.test.inter``."""
     names = [file[: -len("inter")] for file in inter_files]
     stem = os.path.commonprefix(names).rpartition(".")[0]  # noqa: RUF071 (of names, not of paths)
     if not stem:
@@ -115,7 +118,7 @@ def _common_stem(inter_files: list[str]) -> str:
 
 def _move(unpacked: Path, folder: Path, name: str) -> None:
     with contextlib.suppress(OSError):
-        folder.rmdir()  # an empty one: Windows renames onto nothing that exists
+        folder.rmdir()  # an empty folder: Windows does not rename onto an existing one
     try:
         unpacked.rename(folder)
     except OSError:

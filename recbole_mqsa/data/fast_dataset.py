@@ -1,7 +1,7 @@
-"""RecBole's data set with its loops over strings and over actions replaced, for millions of actions.
+"""RecBole's data set without its loops over strings and actions, for millions of actions.
 
-What comes out is equal: the same tables, ids, tokens and parts in the same order. Whatever a method here does
-not serve, it leaves to RecBole's own.
+The result is equal: the same tables, ids, tokens and parts in the same order. A case that a method here does not
+handle is left to RecBole's own method.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from recbole.data.interaction import Interaction
 from recbole.utils import FeatureSource, FeatureType
 
 from . import split
-from .fast_csv import read_plain
-from .tokens import TokenIds, core, number
+from .fast_csv import read_simple
+from .tokens import TokenIds, Within, core, number
 
 
 class FastDataset(Dataset):
-    """RecBole's ``Dataset``; from the reading to the numbering, a token is an integer code.
+    """RecBole's ``Dataset``, in which a token is an integer code from reading to numbering.
 
     Attributes:
-        plain_file: set by a subclass, before it loads, to what ``plain_file.look`` says of the file of actions.
+        simple_file: whether the file of actions is simple (see ``fast_csv``); a subclass sets it before loading.
     """
 
     inter_feat: Any
-    plain_file: bool = False
+    simple_file: bool = False
 
-    def _load_feat(self, filepath: str, source: Any) -> Any:
-        if source != FeatureSource.INTERACTION or not self.plain_file:
+    def _load_feat(self, filepath: str, source: FeatureSource) -> pd.DataFrame | None:
+        if source != FeatureSource.INTERACTION or not self.simple_file:
             return super()._load_feat(filepath, source)
         separator, encoding = self.config["field_separator"], self.config["encoding"]
         wanted, unwanted = self._get_load_and_unload_col(source)
@@ -46,7 +46,7 @@ class FastDataset(Dataset):
         table = None
         if kinds and set(kinds.values()) <= {"token", "float"}:
             names = {f"{field}:{kind}": kind for field, kind in kinds.items()}
-            table = read_plain(filepath, separator, names, encoding)
+            table = read_simple(filepath, separator, names, encoding)
         if table is None:
             return super()._load_feat(filepath, source)
         table.columns = list(kinds)
@@ -65,18 +65,18 @@ class FastDataset(Dataset):
         ):
             super()._filter_by_inter_num()
             return
-        within: list[Any] = []
+        within: list[Within] = []
         for name in ("user", "item"):
             intervals = self._parse_intervals_str(self.config[f"{name}_inter_num_interval"])
             within.append(
                 functools.partial(self._within_intervals, intervals=intervals) if intervals else None
             )
         if any(within):
-            # A missing token, code -1, that RecBole has left until here counts as one.
+            # A missing token, code -1, counts as a token if RecBole has kept it so far.
             users, items = (self.inter_feat[field].cat.codes.to_numpy(dtype=np.int64) + 1 for field in fields)
             self.inter_feat = self.inter_feat[core(users, items, *within)]
 
-    def _remap(self, remap_list: list[Any]) -> None:
+    def _remap(self, remap_list: list[tuple[pd.DataFrame, str, FeatureType]]) -> None:
         if len(remap_list) != 1 or not _are_categories(*remap_list[0][:2]):
             super()._remap(remap_list)
             return
@@ -94,10 +94,10 @@ class FastDataset(Dataset):
         return self._parts(parts)
 
     def split_by_ratio(self, ratios: list[float], group_by: str | None = None) -> list[FastDataset]:
-        shares = [ratio / sum(ratios) for ratio in ratios]
-        cut = functools.partial(self._calcu_split_ids, ratios=shares)
+        fractions = [ratio / sum(ratios) for ratio in ratios]
+        cut = functools.partial(self._calcu_split_ids, ratios=fractions)
         keys = np.zeros(len(self), dtype=np.int64) if group_by is None else self.inter_feat[group_by].numpy()
-        return self._parts(split.by_ratio(keys, len(shares), cut))
+        return self._parts(split.by_ratio(keys, len(fractions), cut))
 
     def _parts(self, parts: list[np.ndarray]) -> list[FastDataset]:
         """A data set for each array of row numbers."""
@@ -110,5 +110,5 @@ class FastDataset(Dataset):
 
 
 def _are_categories(table: pd.DataFrame, *fields: str) -> bool:
-    """Whether these columns are tokens as ``read_plain`` leaves them."""
+    """Whether these columns are tokens as ``read_simple`` returns them."""
     return all(isinstance(table[field].dtype, pd.CategoricalDtype) for field in fields)

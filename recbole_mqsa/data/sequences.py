@@ -1,7 +1,7 @@
-"""All actions as flat arrays with one offset a user: nothing is ever stored a row a prefix.
+"""All actions as flat arrays with one offset per user; no prefix is ever stored on its own.
 
-A *sample* is a pair of indices into the flat array: its input is ``items[begin:end]``, its target
-``items[end]``. Training, validation and test all use this one form.
+A *sample* is a pair of indices into the flat array: its input is ``items[begin:end]``, its target ``items[end]``.
+Training, validation and test all use this form.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Sequences:
-    """Everybody's actions, user after user, each from old to new.
+    """The actions of all users, user after user, each user's from old to new.
 
     Args:
         items: [N] item ids.
@@ -33,7 +33,7 @@ class Sequences:
         """The spans ``items[begin:end]`` as rows, padded with 0 on the right.
 
         Args:
-            begin, end: [B] spans; one longer than ``width`` keeps its newest items.
+            begin, end: [B] spans; a span longer than ``width`` keeps its newest items.
             width: columns of the result.
 
         Returns:
@@ -48,7 +48,7 @@ class Sequences:
 
 
 def flatten_spans(begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All indices of the spans ``begin[s]..end[s] - 1`` in a row, and which span each belongs to.
+    """The indices of all spans ``begin[s]..end[s] - 1``, one after another, and the span of each index.
 
     Args:
         begin, end: [S], ``end >= begin``.
@@ -64,20 +64,20 @@ def flatten_spans(begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def last_window(begin: np.ndarray, end: np.ndarray, max_pairs: int) -> tuple[np.ndarray, np.ndarray]:
-    """The newest part of each span that yields at most ``max_pairs`` input-target pairs.
+    """The newest part of each span with at most ``max_pairs`` pairs of input and target.
 
     Args:
-        begin, end: [S] first and last action of each sequence; the last one is the final target.
+        begin, end: [S] first and last action of each sequence; the last is the final target.
         max_pairs: T - 1 for a maximum length T.
     """
     return np.maximum(begin, end - max_pairs), end
 
 
 def all_windows(begin: np.ndarray, end: np.ndarray, max_pairs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Each span cut, from its end, into windows of ``max_pairs`` pairs; every pair falls in just one.
+    """Each span cut, from its end, into windows of ``max_pairs`` pairs; every pair is in exactly one.
 
-    A window's last action is the next newer window's first, so that no transition is lost.
-    Arguments as for :func:`last_window`.
+    The last action of a window is the first of the next newer window, so that no transition is lost. The arguments
+    are those of :func:`last_window`.
     """
     windows = -(-(end - begin) // max_pairs)  # ceil; none for a span of one action
     nth, span = flatten_spans(np.zeros_like(windows), windows)

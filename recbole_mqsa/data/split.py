@@ -1,4 +1,4 @@
-"""RecBole's splits of the actions of each user, without its loop over all actions."""
+"""RecBole's splits of each user's actions, without its loop over all actions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 
 def _grouped(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows [N] group after group, in the order in which the keys first appear; place in and size of the group."""
+    """Rows [N], group after group in order of first appearance; the place of each in its group; the group's size."""
     codes, _ = pd.factorize(keys)
     sizes = np.bincount(codes)
     of_group = np.repeat(np.arange(len(sizes)), sizes)
@@ -18,10 +18,10 @@ def _grouped(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def leave_one_out(keys: np.ndarray, n_left: int) -> list[np.ndarray]:
-    """The last ``n_left`` rows of each group, one a part, and all before them; a group's first row stays there.
+    """Each group's last ``n_left`` rows, one per part, and the rows before them, where its first row always stays.
 
     Args:
-        keys: [N] the group of each row; rows are in order.
+        keys: [N] the group of each row, in the order of the rows.
 
     Returns:
         ``n_left + 1`` arrays of row numbers, the remaining rows first, then from old to new.
@@ -33,11 +33,11 @@ def leave_one_out(keys: np.ndarray, n_left: int) -> list[np.ndarray]:
 
 
 def by_ratio(keys: np.ndarray, n_parts: int, cut: Callable[[int], Sequence[int]]) -> list[np.ndarray]:
-    """Each group cut into ``n_parts``.
+    """Each group cut into ``n_parts`` parts.
 
     Args:
-        keys: [N] the group of each row; rows are in order.
-        cut: from the size of a group, the places of its ``n_parts - 1`` cuts in ascending order.
+        keys: [N] the group of each row, in the order of the rows.
+        cut: from the size of a group to the places of its ``n_parts - 1`` cuts, in ascending order.
 
     Returns:
         ``n_parts`` arrays of row numbers.

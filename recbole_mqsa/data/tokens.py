@@ -1,6 +1,6 @@
-"""Filtering users and items by their numbers of actions, and numbering tokens, on integer codes.
+"""Filters users and items by their number of actions, and numbers tokens, on integer codes.
 
-RecBole does both on strings, in Python loops; a categorical column holds a code an action instead.
+RecBole does both on strings, in Python loops; here a categorical column holds one code per action.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 
 Within = Optional[Callable[[np.ndarray], np.ndarray]]
-"""Which counts [n] are allowed; None where all are."""
+"""From counts [n] to whether each is allowed; None allows all."""
 
 
 def core(users: np.ndarray, items: np.ndarray, user_within: Within, item_within: Within) -> np.ndarray:
-    """Which actions are left when users and items outside their interval go until nobody is.
+    """Remove users and items whose counts are not allowed, until all are: which actions stay.
 
-    As in RecBole, users and items of one round are judged by the same counts, which matters for an
-    interval with an upper end.
+    As in RecBole, each round judges users and items by the same counts, which matters for an interval with an
+    upper end.
 
     Args:
         users, items: [N] codes from 0.
@@ -43,13 +43,13 @@ def core(users: np.ndarray, items: np.ndarray, user_within: Within, item_within:
 
 
 def number(tokens: pd.Categorical) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers tokens from 1 in the order of their first appearance; a missing one is 0, the padding.
+    """Number the tokens from 1 in the order of their first appearance; a missing token is 0, the padding.
 
     Returns:
         ids [N] and the token of each id [tokens + 1], '[PAD]' first.
     """
     codes, appeared = pd.factorize(tokens.codes)
-    missing = np.flatnonzero(appeared < 0)  # a code of its own here, and no token
+    missing = np.flatnonzero(appeared < 0)  # pandas gives it a code, but it is not a token
     if len(missing):
         codes = np.where(codes == missing[0], -1, codes - (codes > missing[0]))
         appeared = np.delete(appeared, missing)
@@ -57,7 +57,7 @@ def number(tokens: pd.Categorical) -> tuple[np.ndarray, np.ndarray]:
 
 
 class TokenIds(Mapping[str, int]):
-    """The id of each token, as in RecBole's dictionary, which is only made when somebody asks.
+    """The id of each token, as in RecBole's dictionary, which is only built when it is used.
 
     Args:
         tokens: [n] the token of each id.

@@ -1,4 +1,4 @@
-"""Counting which item follows which: the global knowledge that TED distils."""
+"""Counts which item follows which: the global knowledge that TED distils."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def count_transitions(
 
     Args:
         items: [N] flat item ids.
-        begin, end: [S] first and last action of each sequence, both counted; spans do not overlap.
+        begin, end: [S] first and last action of each sequence, both included; spans do not overlap.
         n_items: I + 1, padding included.
         time_span: k, the largest distance.
 
     Returns:
         [n_items, n_items] counts with sorted indices; row and column 0 (padding) are empty.
     """
-    # One number a sequence and 0 elsewhere, so that a pair lies in one sequence where they agree.
+    # Each sequence has a number, 0 is outside of all: a pair lies in one sequence if its two numbers are equal.
     index, span = flatten_spans(begin, end + 1)
     owner = np.zeros(len(items), dtype=np.int64)
     owner[index] = span + 1

@@ -1,4 +1,4 @@
-"""Which items rank before others: over all scores at once, or, of a large catalogue, over blocks of them."""
+"""Ranks and best items: from all scores at once or, for a large catalogue, block by block."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import torch
 from torch import Tensor
 
 BLOCK_USERS, BLOCK_CELLS = 256, 1 << 20
-"""Users ranked together where a catalogue is too large to score it for many at once, and scores held at a time."""
+"""Users ranked together, and scores held at once, where a catalogue is too large to score for many users."""
 FEW_USERS = 64
-"""Fewer users at once than this read the item embeddings more often than the products take."""
+"""With fewer users at once than this, reading the item embeddings takes longer than the products."""
 
 Seen = tuple[Tensor, Tensor]
 """Rows and items [N] of the scores to leave out."""
 
 
 def target_ranks(scores: Tensor, target: Tensor) -> Tensor:
-    """How many items rank before the target; ties go by item id.
+    """The number of items that rank before the target; ties go by item id.
 
-    A target that is itself left out (score -inf, as a seen item's) or NaN ranks last, and a NaN
-    score ranks before the target, so that a broken model never looks good.
+    A target that is left out itself (score -inf, like a seen item's) or has score NaN ranks last, and any NaN ranks
+    before the target, so that a broken model never looks good.
 
     Args:
         scores: [B, I] with -inf where an item is left out.
@@ -35,11 +35,11 @@ def target_ranks(scores: Tensor, target: Tensor) -> Tensor:
 
 
 def _before(scores: Tensor, own: Tensor, target: Tensor, among: int = 0) -> Tensor:
-    """[B] how many of the items [B, J] rank before one of score ``own`` [B, 1] in column ``target`` [B].
+    """[B] how many scores [B, J] rank before the score ``own`` [B, 1] of the item in column ``target`` [B].
 
-    ``among`` is 1 where that column is among them, and 0 where it is elsewhere or left out.
+    ``among`` is 1 if that column is one of the J, and 0 if it is in another block or left out.
     """
-    # Comparisons written as numbers: summing them is several times faster than counting booleans.
+    # The comparisons are stored as numbers: summing these is several times faster than counting booleans.
     truth = torch.empty(scores.shape, device=scores.device)
     not_better = torch.le(scores, own, out=truth).sum(1)
     worse = torch.lt(scores, own, out=truth).sum(1)
@@ -54,40 +54,119 @@ def _before(scores: Tensor, own: Tensor, target: Tensor, among: int = 0) -> Tens
 def target_ranks_by_blocks(
     states: Tensor, items: Tensor, target: Tensor, seen: Seen | None, cells: int = BLOCK_CELLS
 ) -> Tensor:
-    """:func:`target_ranks` of the scores ``states @ items.T``, of which a block of items exists at a time.
+    """:func:`target_ranks` of the scores ``states @ items.T``, computed a block of items at a time.
 
     Args:
         states: [B, D].
         items: [I, D]; row 0 is padding and never ranked.
         target: [B] item ids.
-        seen: the scores to leave out.
-        cells: scores that a block may hold.
+        seen: rows and items to leave out.
+        cells: the most scores in a block.
 
     Returns:
-        [B] ranks from 0; I where the target is left out or has no score.
+        [B] ranks from 0; I where the target is left out or its score is not a number.
     """
-    own = (states * items[target]).sum(1, keepdim=True)
-    row, item = seen or (target.new_zeros(0), target.new_zeros(0))
-    # The target is counted apart, so that its score has not to come out of a block to the last bit.
-    left_out = torch.cat([row, torch.arange(len(target), device=row.device)]), torch.cat([item, target])
+    own, left_out, lost = _targets(states, items, target, seen)
     ranks = torch.zeros_like(target)
     for first, scores in _blocks(states, items, left_out, cells):
         ranks += _before(scores, own, target - first)
+    return ranks.masked_fill(lost, len(items))
+
+
+def _targets(states: Tensor, items: Tensor, target: Tensor, seen: Seen | None) -> tuple[Tensor, Seen, Tensor]:
+    """Scores [B, 1] of the targets; what to leave out, targets included; [B] the targets that rank nowhere.
+
+    A target is compared separately, as its score in a block may differ in the last bit.
+    """
+    own = (states * items[target]).sum(1, keepdim=True)
+    row, item = seen or (target.new_zeros(0), target.new_zeros(0))
+    left_out = torch.cat([row, torch.arange(len(target), device=row.device)]), torch.cat([item, target])
     lost = ~(own.squeeze(1) > -torch.inf)
     lost[row[item == target[row]]] = True
-    return ranks.masked_fill(lost, len(items))
+    return own, left_out, lost
+
+
+def pairs_won(scores: Tensor, target: Tensor) -> Tensor:
+    """How many of the other ranked items the target is ahead of, ties as a half, and how many there are.
+
+    A target that is left out itself (score -inf) or has score NaN is ahead of none.
+
+    Args:
+        scores: [B, I] with -inf where an item is left out.
+        target: [B] item ids.
+
+    Returns:
+        [B, 2] in float64.
+    """
+    own = scores.gather(1, target[:, None])
+    won, ranked = _pairs(scores, own).T
+    own = own.squeeze(1)
+    won = (won - 0.5).masked_fill(~(own > -torch.inf), 0)  # without its tie with itself
+    return torch.stack([won, ranked - (~torch.isneginf(own)).double()], 1)
+
+
+def pairs_won_by_blocks(
+    states: Tensor, items: Tensor, target: Tensor, seen: Seen | None, cells: int = BLOCK_CELLS
+) -> Tensor:
+    """:func:`pairs_won` of the scores ``states @ items.T``; arguments as for :func:`target_ranks_by_blocks`."""
+    own, left_out, lost = _targets(states, items, target, seen)
+    pairs = torch.zeros(len(target), 2, dtype=torch.float64, device=states.device)
+    for _, scores in _blocks(states, items, left_out, cells):
+        pairs += _pairs(scores, own)
+    pairs[lost, 0] = 0
+    return pairs
+
+
+def _pairs(scores: Tensor, own: Tensor) -> Tensor:
+    """[B, 2] of the items [B, J] that are not left out: how many score below ``own`` [B, 1], and how many there are."""
+    left_out = torch.isneginf(scores).sum(1).double()
+    won = ((scores < own).sum(1) + (scores <= own).sum(1)) / 2 - left_out
+    return torch.stack([won, scores.size(1) - left_out], 1)
+
+
+def best_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k best items of each row; ties go by item id, as in :func:`target_ranks`.
+
+    Args:
+        scores: [B, I] with -inf where an item is left out.
+
+    Returns:
+        [B, k] scores, best first, -inf where no more items are left; [B, k] item ids, 0 there. Fewer columns if
+        there are fewer than k items.
+    """
+    k = min(k, scores.size(1))
+    # One more than k, which tells whether a tie is cut in two.
+    best, ids = scores.topk(min(k + 1, scores.size(1)), 1)
+    ids, order = ids.sort(1)
+    best, ids = _best_first(best.gather(1, order), ids)
+    if best.size(1) > k:
+        rows = torch.nonzero((best[:, k - 1] == best[:, k]) & ~torch.isneginf(best[:, k])).squeeze(1)
+        best, ids = best[:, :k].contiguous(), ids[:, :k].contiguous()
+        if len(rows):
+            best[rows], ids[rows] = _best_of_ties(scores[rows], best[rows, k - 1 :], k)
+    return best, ids.masked_fill(torch.isneginf(best), 0)
+
+
+def _best_first(scores: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows [B, J] whose equal scores are in order of ids, sorted by score."""
+    best, order = scores.sort(stable=True, dim=1, descending=True)
+    return best, ids.gather(1, order)
+
+
+def _best_of_ties(scores: Tensor, last: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """:func:`best_items` of rows [B, I] where not all items with the k-th score, ``last`` [B, 1], have room."""
+    better, tied = ~(scores <= last), scores == last
+    room = k - better.sum(1, keepdim=True)
+    ids = torch.nonzero(better | (tied & (tied.cumsum(1) <= room)))[:, 1].view(len(scores), k)
+    return _best_first(scores.gather(1, ids), ids)
 
 
 def top_items_by_blocks(
     states: Tensor, items: Tensor, k: int, seen: Seen | None, cells: int = BLOCK_CELLS
 ) -> tuple[Tensor, Tensor]:
-    """The k best of the scores ``states @ items.T`` and their items, of which a block exists at a time.
+    """:func:`best_items` of the scores ``states @ items.T``, of which a block of items exists at a time.
 
-    Arguments as for :func:`target_ranks_by_blocks`.
-
-    Returns:
-        [B, k] scores, best first, -inf where no more items are left; [B, k] item ids. Fewer columns if there are
-        fewer than k items.
+    Arguments as for :func:`target_ranks_by_blocks`; padding counts as no item.
     """
     best, ids = (
         states.new_empty(len(states), 0),
@@ -95,15 +174,15 @@ def top_items_by_blocks(
     )
     nothing = torch.empty(0, dtype=torch.long, device=states.device)
     for first, scores in _blocks(states, items, seen or (nothing, nothing), cells):
-        score, column = scores.topk(min(k, scores.size(1)), 1)
-        best, ids = torch.cat([best, score], 1), torch.cat([ids, column + first], 1)
-        best, order = best.topk(min(k, best.size(1)), 1)
-        ids = ids.gather(1, order)
-    return best, ids
+        score, column = best_items(scores, k)
+        # Items of former blocks come first and have the smaller ids, so that equal scores stay in order of ids.
+        best, ids = _best_first(torch.cat([best, score], 1), torch.cat([ids, column + first], 1))
+        best, ids = best[:, :k], ids[:, :k]
+    return best, ids.masked_fill(torch.isneginf(best), 0)
 
 
 def _blocks(states: Tensor, items: Tensor, left_out: Seen, cells: int) -> Iterator[tuple[int, Tensor]]:
-    """First item and scores [B, J] of each block of items but padding; -inf where ``left_out``."""
+    """First item and scores [B, J] of each block of items, without padding; -inf where ``left_out``."""
     item, order = left_out[1].sort()
     row = left_out[0][order]
     width = max(1, cells // max(1, len(states)))

@@ -1,43 +1,43 @@
-"""Models that only count: what the others have to beat, and a proof of the protocol."""
+"""Models that only count: baselines for the others, and a check of the evaluation protocol."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor, nn
 
+from ..interfaces import Batch, Settings
 from ..settings.rules import WITHOUT_SAMPLES
 from ..settings.spec import ModelSpec
+from .protocols import CountsActions
 
 
 class CountingModel(SequentialRecommender):
-    """Scores from counts over what is known before an evaluation.
+    """Scores from counts of the actions that are known before an evaluation.
 
-    That is the training part when validating, and training and validation when testing.
+    These are the training actions when validating, and also the validation actions when testing.
 
     Args:
         config: RecBole's settings.
-        dataset: the part whose known actions are counted first; ``count`` takes another.
+        dataset: the part of the data to count first; ``count`` takes another.
     """
 
     spec = ModelSpec(training="counts", rules=WITHOUT_SAMPLES)
 
-    def __init__(self, config: Any, dataset: Any) -> None:
+    def __init__(self, config: Settings, dataset: CountsActions) -> None:
         super().__init__(config, dataset)
         self.nothing = nn.Parameter(torch.zeros(0))  # RecBole builds an optimiser for every model
         self.count(dataset)
 
-    def count(self, dataset: Any) -> None:
-        """Counts anew, from what is known before the targets of ``dataset``."""
+    def count(self, dataset: CountsActions) -> None:
+        """Count again, from what is known before the targets of ``dataset``."""
         raise NotImplementedError
 
-    def calculate_loss(self, interaction: Any) -> Tensor:
-        """0: there is nothing to learn."""
+    def calculate_loss(self, interaction: Batch) -> Tensor:
+        """Zero: there is nothing to learn."""
         return self.nothing.sum() * 0
 
-    def predict(self, interaction: Any) -> Tensor:
+    def predict(self, interaction: Batch) -> Tensor:
         """[B] the score of each row's item."""
         scores = self.full_sort_predict(interaction).gather(1, interaction[self.ITEM_ID][:, None])
         return scores.squeeze(1).float()
@@ -46,27 +46,28 @@ class CountingModel(SequentialRecommender):
 class Pop(CountingModel):
     """Popularity: how often each item occurs, every occurrence counted."""
 
-    def count(self, dataset: Any) -> None:
+    def count(self, dataset: CountsActions) -> None:
         self.popularity = torch.from_numpy(dataset.item_counts()).float().to(self.device)
 
-    def full_sort_predict(self, interaction: Any) -> Tensor:
+    def full_sort_predict(self, interaction: Batch) -> Tensor:
         """[B, I + 1] the same counts for everyone."""
         return self.popularity.repeat(len(interaction), 1)
 
 
 class ItemTransition(CountingModel):
-    """How often each item followed the user's last one (the paper's "Item Trans.", its table 1).
+    """How often each item followed the user's last item (the paper's "Item Trans.", its table 1).
 
-    Items that never did, and equal counts, are ordered by popularity.
+    Popularity breaks ties, also among the items that never followed it.
     """
 
-    def count(self, dataset: Any) -> None:
+    def count(self, dataset: CountsActions) -> None:
         self.transitions = dataset.transition_counts()
         popularity = torch.from_numpy(dataset.item_counts()).double().to(self.device)
-        self.tie_break = popularity / (popularity.max() + 1)  # below 1, the least difference of counts
+        # Below 1, the smallest difference between two counts.
+        self.tie_break = popularity / (popularity.max() + 1)
 
-    def full_sort_predict(self, interaction: Any) -> Tensor:
-        """[B, I + 1] transitions from the last item, in float64 so that no tie-break is lost."""
+    def full_sort_predict(self, interaction: Batch) -> Tensor:
+        """[B, I + 1] transitions from the last item, in float64 so that rounding loses no tie-break."""
         item_seq = interaction[self.ITEM_SEQ]
         newest = (item_seq != 0).int() * torch.arange(1, item_seq.size(1) + 1, device=item_seq.device)
         last = item_seq.gather(1, newest.argmax(1, keepdim=True)).squeeze(1)

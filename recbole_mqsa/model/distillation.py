@@ -1,8 +1,8 @@
 """Transition-aware embedding distillation (Zhu et al., WSDM 2024, section 4).
 
 The teacher of item i is ``softmax_j(a[i, j] / max_j a[i, j] / tau)`` over all items, the student
-``softmax_j(e_i . e_j * sqrt(D) / tau)``. A teacher row is constant but for the few items that follow
-i, so it is stored as that constant plus a sparse rest, and the loss needs no row of length I of it.
+``softmax_j(e_i . e_j * sqrt(D) / tau)``. A teacher row is constant except at the few items that follow
+i. It is stored as that constant plus a sparse remainder, so the loss never builds a row of length I.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from .dropout import dropout
 from .item_table import ItemTable
-from .softmax import weighted_logsumexp
+from .softmax import LIMITS, Limits, weighted_logsumexp
 
-PADDED = 1 << 18
-"""Followers that are padded to, rather than counted, on a GPU: 64 MB of their embeddings at D = 64."""
+MOST_PADDED = 1 << 18
+"""Up to this many followers a GPU pads instead of counting them: 64 MB of embeddings at D = 64."""
 
 
 class TransitionTeacher(nn.Module):
-    """Row i: ``uniform[i]`` for every item, plus ``extra`` for the items that follow i; sums to 1.
+    """Row i is ``uniform[i]`` for every item, plus ``extra`` for the items that follow i; it sums to 1.
 
     Args:
         counts: [I + 1, I + 1] transition counts, row and column 0 (padding) empty.
@@ -57,10 +57,12 @@ class TransitionTeacher(nn.Module):
             self.register_buffer(name, buffer, persistent=False)
 
     def followers(self, heads: Tensor, count: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """What follows each of the heads [N]: place among the heads, item id and ``extra``, one row after another.
+        """The followers of all heads, head after head: place of the head in ``heads``, item id and ``extra``.
 
-        With a ``count``, so many entries, enough for all: the rest are padding, item 0 with an ``extra`` of 0.
-        Without, as many as there are, for which a GPU has to be waited for.
+        Args:
+            heads: [N] item ids.
+            count: how many entries to return, enough for all followers; the rest is padding, item 0 with an
+                ``extra`` of 0. None returns the followers alone, but synchronises with a GPU to count them.
         """
         lengths = self.first[heads + 1] - self.first[heads]
         ends = lengths.cumsum(0)
@@ -82,7 +84,7 @@ class TransitionTeacher(nn.Module):
         """
         table = ItemTable.of(items)
         enough = len(heads) * self.most
-        on_gpu = heads.device.type != "cpu" and enough <= PADDED
+        on_gpu = heads.device.type != "cpu" and enough <= MOST_PADDED
         place, columns, extra = self.followers(heads, enough if on_gpu else None)
         followed = table.rows(columns) * extra[:, None].to(table.values.dtype)
         evenly = self.uniform[heads, None].to(table.values.dtype) * table.total()
@@ -97,6 +99,7 @@ def distillation_loss(
     dropout_prob: float = 0.0,
     block: int | None = 0,
     dtype: torch.dtype | None = None,
+    limits: Limits = LIMITS,
 ) -> Tensor:
     """Mean over heads of the cross-entropy from teacher to student row, padding excluded.
 
@@ -107,21 +110,24 @@ def distillation_loss(
         items: [I + 1, D], row 0 padding.
         teacher: the transitions, at the same temperature.
         tau: temperature.
-        dropout_prob: probability on the heads' embeddings.
-        block, dtype: see :func:`weighted_logsumexp`.
+        dropout_prob: dropout of the heads' embeddings.
+        block, dtype, limits: see :func:`weighted_logsumexp`.
     """
     table = ItemTable.of(items)
     scale = table.values.size(1) ** 0.5 / tau
     student = dropout(table.rows(heads), dropout_prob, training=True) * scale
     weights = student.new_full((len(heads),), 1 / len(heads))
     matched = (student * teacher.mean_item(heads, table)).sum() / len(heads)
-    return weighted_logsumexp(student, table, weights, block, dtype, without_padding=True) - matched
+    return (
+        weighted_logsumexp(student, table, weights, block, dtype, without_padding=True, limits=limits)
+        - matched
+    )
 
 
 def sample_heads(positions: Tensor, count: int) -> Tensor:
-    """``count`` of the batch's input items, drawn without replacement; all of them for 0.
+    """Draw ``count`` of the batch's input items without replacement; 0 takes all.
 
-    Every position is as likely as any other, so the expected loss is that of all positions.
+    Every position is equally likely, so the expected loss is that over all positions.
 
     Args:
         positions: [P] item ids.

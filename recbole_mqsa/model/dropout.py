@@ -1,4 +1,4 @@
-"""Dropout whose random bits come several to a draw: on a CPU the draws cost more than the layer they thin out."""
+"""Dropout that draws the random bits of several elements at once: on a CPU the draws cost more than the layer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
-    """``F.dropout``, from 16 random bits an element: p counts to within 2**-17, and the mean is kept exactly.
+    """``F.dropout`` from 16 random bits per element: p is met to within 2**-17, and the mean is preserved exactly.
 
     Args:
         x: any shape.
@@ -20,7 +20,7 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     if x.device.type != "cpu":
         return F.dropout(x, p)
     size = x.numel()
-    words = torch.empty(-(-size // 4), dtype=torch.int64).random_(-(2**63), None)  # four elements a word
+    words = torch.empty(-(-size // 4), dtype=torch.int64).random_(-(2**63), None)  # four elements per word
     bits = words.view(torch.int16)[:size].view(x.shape)
     dropped = min(round(p * 2**16), 2**16 - 1)  # of the 2**16 values
     keep = torch.ge(bits, dropped - 2**15, out=torch.empty(x.shape, dtype=x.dtype))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor, nn
 
+from ..interfaces import Batch, Settings
 from ..settings.rules import NETWORK, WITHOUT_SAMPLES
 from ..settings.spec import ModelSpec
 from .dropout import dropout
@@ -16,10 +15,10 @@ from .softmax import recommendation_loss, softmax_options
 
 
 class FilterBlock(nn.Module):
-    """A learnable filter along time, then a feed-forward part, each with residual and norm.
+    """A learnable filter along time, then a feed-forward part, each with a residual and a norm.
 
-    The filter multiplies the spectrum of each of the D channels: a circular convolution over all
-    positions, newer ones included, so that only the last position's state may predict.
+    The filter multiplies the spectrum of each of the D channels. This is a circular convolution over all
+    positions, newer ones included, so only the state of the last position may be used to predict.
 
     Args:
         max_length: T, the length of every input.
@@ -39,10 +38,10 @@ class FilterBlock(nn.Module):
         self.feedforward_norm = nn.LayerNorm(hidden_size, layer_norm_eps)
 
     def forward(self, states: Tensor, newest: bool = False) -> Tensor:
-        """[B, T, D] to [B, T, D], or to [B, 1, D], the last position only."""
+        """[B, T, D] to [B, T, D]; with ``newest`` to [B, 1, D], the last position only."""
         spectrum = torch.fft.rfft(states, dim=1, norm="ortho") * torch.view_as_complex(self.filter)
         filtered = torch.fft.irfft(spectrum, n=states.size(1), dim=1, norm="ortho")
-        if newest:  # all that follows is for each position by itself
+        if newest:  # everything below treats each position on its own
             filtered, states = filtered[:, -1:], states[:, -1:]
         states = self.filter_norm(self._dropout(filtered) + states)
         inner = self.feedforward[1](F.gelu(self.feedforward[0](states)))
@@ -53,16 +52,16 @@ class FilterBlock(nn.Module):
 
 
 class FMLPRec(SequentialRecommender):
-    """Trained on prefixes and scored at the newest item; padded cells take part, as in the authors' program.
+    """FMLP-Rec, trained on prefixes and scored at the newest item; padding takes part, as in the authors' code.
 
     Args:
         config: the settings of ``properties/model/FMLPRec.yaml``.
-        dataset: tells the number of items.
+        dataset: gives the number of items.
     """
 
     spec = ModelSpec(rules=(*WITHOUT_SAMPLES, *NETWORK))
 
-    def __init__(self, config: Any, dataset: Any) -> None:
+    def __init__(self, config: Settings, dataset: object) -> None:
         super().__init__(config, dataset)
         hidden_size, eps = config["hidden_size"], config["layer_norm_eps"]
         self.hidden_dropout_prob = config["hidden_dropout_prob"]
@@ -81,7 +80,7 @@ class FMLPRec(SequentialRecommender):
                 nn.init.normal_(parameter, std=config["initializer_range"])
 
     def forward(self, item_seq: Tensor) -> Tensor:
-        """[B, T'] item ids, padded at either side, to [B, D]: the state at the newest item."""
+        """[B, T'] item ids, padded on either side, to [B, D]: the state at the newest item."""
         items = F.pad(self._left_padded(item_seq), (self.max_seq_length - item_seq.size(1), 0))
         states = self.norm(self.item_embedding(items) + self.position_embedding.weight)
         states = dropout(states, self.hidden_dropout_prob, self.training)
@@ -96,23 +95,23 @@ class FMLPRec(SequentialRecommender):
         newest = ((item_seq != 0) * column).amax(1, keepdim=True)
         return item_seq.gather(1, (column + newest + 1) % length)
 
-    def calculate_loss(self, interaction: Any) -> Tensor:
+    def calculate_loss(self, interaction: Batch) -> Tensor:
         """Cross-entropy of the next item over all items."""
         states = self.forward(interaction[self.ITEM_SEQ])
         return recommendation_loss(
             states, interaction[self.POS_ITEM_ID], self.item_embedding.weight, **self.softmax
         )
 
-    def predict(self, interaction: Any) -> Tensor:
+    def predict(self, interaction: Batch) -> Tensor:
         """[B] the score of each row's item."""
         items = self.item_embedding(interaction[self.ITEM_ID])
         return (self.forward(interaction[self.ITEM_SEQ]) * items).sum(1)
 
-    def factors(self, interaction: Any) -> tuple[Tensor, Tensor]:
+    def factors(self, interaction: Batch) -> tuple[Tensor, Tensor]:
         """[B, D] and [I + 1, D], whose products are the scores of all items, padding first."""
         return self.forward(interaction[self.ITEM_SEQ]), self.item_embedding.weight
 
-    def full_sort_predict(self, interaction: Any) -> Tensor:
+    def full_sort_predict(self, interaction: Batch) -> Tensor:
         """[B, I + 1] the scores of all items, padding first."""
         states, items = self.factors(interaction)
         return states @ items.T

@@ -1,4 +1,4 @@
-"""The rivals of TED that Zhu et al. (WSDM 2024) compare: the graph of item transitions as a penalty or as a filter.
+"""The rivals of TED in Zhu et al. (WSDM 2024): the graph of item transitions as a penalty or as a filter.
 
 GraReg adds ``sum_ij w_ij * ||e_i - e_j||^2`` over the edges from an item to what mostly follows it. GES
 replaces the embeddings E by ``(D^-1/2 (A + I) D^-1/2)^l E``. Both are products with a symmetric sparse matrix.
@@ -6,31 +6,31 @@ replaces the embeddings E by ``(D^-1/2 (A + I) D^-1/2)^l E``. Both are products 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy import sparse
 from torch import Tensor, nn
 
+from .protocols import Context
+
 
 class _Product(torch.autograd.Function):
-    """M x for a symmetric M, so that the gradient is the same product again."""
+    """M x for a symmetric M, whose gradient is the same product."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, first: Tensor, columns: Tensor, values: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor, first: Tensor, columns: Tensor, values: Tensor) -> Tensor:
         ctx.save_for_backward(first, columns, values)
-        # torch's sparse products are slower on a CPU, and its compressed rows still warn of being a trial.
+        # torch's sparse products are slower on a CPU, and its CSR tensors still warn that they are in beta.
         return F.embedding_bag(columns, x, first, mode="sum", per_sample_weights=values.to(x.dtype))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor, None, None, None]:
         return _Product.apply(grad.contiguous(), *ctx.saved_tensors), None, None, None
 
 
 class SymmetricMatrix(nn.Module):
-    """A sparse symmetric matrix M to multiply with; part of no checkpoint.
+    """Multiplies by a sparse symmetric matrix M, which no checkpoint holds.
 
     Args:
         matrix: [N, N], equal to its transpose.
@@ -58,16 +58,16 @@ class SymmetricMatrix(nn.Module):
 
 
 def follower_edges(counts: sparse.csr_matrix, neighbours: int) -> sparse.csr_matrix:
-    """The edges from each item to its most frequent followers, equally frequent ones in the order of their ids.
+    """Edges from each item to its most frequent followers; ties go by item id.
 
-    An item that follows itself is no neighbour: its distance is 0.
+    An item that follows itself gets no edge to itself, as that distance is 0.
 
     Args:
         counts: [N, N] transition counts.
-        neighbours: followers kept of an item at most, >= 1.
+        neighbours: the most followers to keep of an item, >= 1.
 
     Returns:
-        [N, N] the share of each kept follower among the kept ones; a row sums to 1, or to 0 where nothing follows.
+        [N, N] the weight of each kept follower, its part of their counts; a row sums to 1, or to 0 without followers.
     """
     edges = counts.tocoo()
     kept = (edges.row != edges.col) & (edges.data > 0)
@@ -91,11 +91,11 @@ def laplacian(edges: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def graph_regularisation(items: Tensor, laplacian: SymmetricMatrix) -> Tensor:
-    """``sum_ij w_ij * ||e_i - e_j||^2`` over all edges, in one sparse product with its gradient, 2 L E.
+    """``sum_ij w_ij * ||e_i - e_j||^2`` over all edges; one sparse product gives it and its gradient, 2 L E.
 
     Args:
         items: [N, D] embeddings.
-        laplacian: [N, N] that of the edges, see :func:`laplacian`.
+        laplacian: [N, N] of the edges, see :func:`laplacian`.
     """
     half = (items * laplacian(items.detach())).sum()  # the value, with half the gradient
     return 2 * half - half.detach()
@@ -108,7 +108,7 @@ def smoothing_matrix(counts: sparse.csr_matrix) -> sparse.csr_matrix:
     """D^-1/2 (A + I) D^-1/2 with A = a + a^T, the symmetrised counts, and D the row sums of A + I.
 
     Args:
-        counts: [N, N] transition counts a; an item without any keeps its embedding.
+        counts: [N, N] transition counts a; an item without transitions keeps its embedding.
     """
     graph = counts + counts.T + sparse.identity(counts.shape[0])
     scale = sparse.diags(np.asarray(graph.sum(1)).ravel() ** -0.5)
@@ -129,7 +129,7 @@ class Smoothing(nn.Module):
         self.n_layers = n_layers
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """[N + more, D] to the same; rows beyond the graph (a mask token's) stay as they are."""
+        """[N + n, D] to [N + n, D]; rows beyond the graph, such as a mask token's, stay as they are."""
         items, others = embeddings.split([len(self.matrix), len(embeddings) - len(self.matrix)])
         for _ in range(self.n_layers):
             items = self.matrix(items)

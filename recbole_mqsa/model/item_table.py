@@ -1,23 +1,25 @@
-"""The item embeddings as one step reads them: however many readers, one gradient.
+"""Item embeddings that have many readers in a step, and one gradient buffer.
 
-Autograd gives every reader of a tensor a gradient of its own as large as the tensor, and adds them up. Here
-the readers add theirs, a few rows or all, into one buffer, which a node between them and the embedding hands
-on once they all have.
+Autograd gives each reader of a tensor a gradient as large as the tensor, and then adds them up. Here each reader
+adds its gradient, of some rows or of all, to one buffer. A node between the readers and the embedding passes the
+buffer on when all readers are done.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from .protocols import Context
+
 
 class Gradient:
-    """The gradient of a table while it is summed up; it takes no memory before there is something to hold.
+    """The gradient of a table while it is summed; it takes no memory until something is added.
 
     Args:
-        values: [I + 1, D], of which it is the gradient.
+        values: [I + 1, D] the table.
     """
 
     def __init__(self, values: Tensor) -> None:
@@ -25,38 +27,38 @@ class Gradient:
         self._sum: Tensor | None = None
 
     def buffer(self) -> Tensor:
-        """[I + 1, D] the sum so far, to be added to in place."""
+        """[I + 1, D] the sum so far; add to it in place."""
         if self._sum is None:
             self._sum = torch.zeros_like(self.values)
         return self._sum
 
     def add_rows(self, ids: Tensor, rows: Tensor) -> None:
-        """Adds [N, D] ``rows`` to those of the item ids [N]."""
+        """Add ``rows`` [N, D] to those of the item ids [N]."""
         self.buffer().index_add_(0, ids, rows)
 
     def give(self, part: Tensor, scale: Tensor) -> None:
-        """Adds ``scale * part``; ``part`` [I + 1, D] belongs to the sum from now on, ``scale`` is a scalar."""
+        """Add ``scale * part`` for a scalar ``scale``; the sum may reuse the memory of ``part`` [I + 1, D]."""
         if self._sum is not None:
             self._sum.addcmul_(part, scale)
         else:
-            # To look at its value costs nothing on a processor, and makes a GPU wait.
+            # Reading the value is free on a CPU; on a GPU it synchronises.
             self._sum = part if scale.device.type == "cpu" and scale == 1 else part.mul_(scale)
 
     def take(self) -> Tensor | None:
-        """The sum, after which it is nothing again."""
+        """Return the sum and reset it."""
         taken, self._sum = self._sum, None
         return taken
 
 
 class RowGradient(Gradient):
-    """The same of a table of which only some rows are read: a sparse tensor, without memory for all others."""
+    """The gradient of a table of which some rows are read: a sparse tensor that holds only these rows."""
 
     def __init__(self, values: Tensor) -> None:
         super().__init__(values)
         self._parts: list[tuple[Tensor, Tensor]] = []
 
     def buffer(self) -> Tensor:
-        raise NotImplementedError("the gradient of some rows cannot take that of all")
+        raise NotImplementedError("a gradient of some rows cannot hold that of all")
 
     def add_rows(self, ids: Tensor, rows: Tensor) -> None:
         self._parts.append((ids, rows))
@@ -76,13 +78,13 @@ class ItemTable:
     """Item embeddings whose readers share one gradient buffer.
 
     Args:
-        weight: [I + 1, D] a parameter, or what was computed of one; row 0 is padding.
-        sparse: whether the gradient holds only the rows that are read; then nothing may read all of them.
+        weight: [I + 1, D] a parameter, or computed from one; row 0 is padding.
+        sparse: whether the gradient holds only the rows that are read; then no reader may read all rows.
 
     Attributes:
-        values: the numbers alone.
-        gradient: what a reader's backward pass adds to.
-        link: an argument of every reader, so that its result depends on ``weight``; its own gradient is None.
+        values: the numbers, detached.
+        gradient: the buffer to which the readers' backward passes add.
+        link: passed to every reader, so that its result depends on ``weight``; its own gradient is None.
     """
 
     def __init__(self, weight: Tensor, sparse: bool = False) -> None:
@@ -93,14 +95,14 @@ class ItemTable:
 
     @classmethod
     def of(cls, items: Tensor | ItemTable) -> ItemTable:
-        """A table as it is; of embeddings [I + 1, D] a table of their own."""
+        """``items`` itself if it is a table, else a new table of the embeddings [I + 1, D]."""
         return items if isinstance(items, ItemTable) else cls(items)
 
     def __len__(self) -> int:
         return len(self.values)
 
     def cast(self, dtype: torch.dtype) -> Tensor:
-        """The values in another type, converted once for all readers."""
+        """The values in another dtype, converted once for all readers."""
         if self._cast.dtype != dtype:
             self._cast = self.values.to(dtype)
         return self._cast
@@ -114,39 +116,46 @@ class ItemTable:
         return _Total.apply(self.link, self.values, self.gradient)
 
 
+class _Reading(Context, Protocol):
+    """What a reader keeps for its backward pass."""
+
+    gradient: Gradient
+
+
 class _Link(torch.autograd.Function):
-    """A number without meaning: autograd runs its backward pass when all readers' have run."""
+    """A dummy number whose backward pass autograd runs after those of all readers."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, gradient: Gradient) -> Tensor:
+    def forward(ctx: _Reading, weight: Tensor, gradient: Gradient) -> Tensor:
         ctx.gradient = gradient
         return weight.new_zeros(())
 
     @staticmethod
-    def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, None]:
+    def backward(ctx: _Reading, _: Tensor) -> tuple[Tensor | None, None]:
         return ctx.gradient.take(), None
 
 
 class _Rows(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, link: Tensor, values: Tensor, gradient: Gradient, ids: Tensor) -> Tensor:
+    def forward(ctx: _Reading, link: Tensor, values: Tensor, gradient: Gradient, ids: Tensor) -> Tensor:
         ctx.gradient = gradient
         ctx.save_for_backward(ids)
         return values.index_select(0, ids)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, None, None, None]:
-        ctx.gradient.add_rows(*ctx.saved_tensors, grad)
+    def backward(ctx: _Reading, grad: Tensor) -> tuple[None, None, None, None]:
+        (ids,) = ctx.saved_tensors
+        ctx.gradient.add_rows(ids, grad)
         return None, None, None, None
 
 
 class _Total(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, link: Tensor, values: Tensor, gradient: Gradient) -> Tensor:
+    def forward(ctx: _Reading, link: Tensor, values: Tensor, gradient: Gradient) -> Tensor:
         ctx.gradient = gradient
         return values[1:].sum(0)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, None, None]:
+    def backward(ctx: _Reading, grad: Tensor) -> tuple[None, None, None]:
         ctx.gradient.buffer()[1:] += grad
         return None, None, None

@@ -1,7 +1,7 @@
 """Multi-query self-attention (Zhu et al., WSDM 2024, section 3) on packed positions.
 
-Letters: B batch, T positions, P real positions, D hidden, H heads, L query window. Training asks for the state
-after every position, ranking for the newest alone.
+Letters: B batch, T positions, P real positions, D hidden, H heads, L query window. Training needs the state after
+every position, ranking only that after the newest.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .ragged import Ragged
 
 
 def linear(n_in: int, n_out: int) -> nn.Linear:
-    """A linear layer with Glorot-uniform weights and zero bias, as in the authors' program."""
+    """A linear layer with Glorot-uniform weights and zero bias, as in the authors' code."""
     layer = nn.Linear(n_in, n_out)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -28,7 +28,7 @@ def linear(n_in: int, n_out: int) -> nn.Linear:
 class WindowAttentionLayer(nn.Module):
     """One layer: attention whose query is a pooled window, then a feed-forward part.
 
-    The query is normed, keys and values are not; the normed query is the residual of the attention,
+    The query is normalised, keys and values are not. The normalised query is the residual of the attention,
     and there is no output projection.
 
     Args:
@@ -66,7 +66,7 @@ class WindowAttentionLayer(nn.Module):
         self.feedforward = nn.ModuleList([linear(hidden_size, inner_size), linear(inner_size, hidden_size)])
 
     def forward(self, states: Tensor, layout: Ragged, newest: bool = False) -> Tensor:
-        """[P, D] to [P, D]; with ``newest`` to [B, D], of each sequence's newest position alone."""
+        """[P, D] to [P, D]; with ``newest`` to [B, D], the newest position of each sequence."""
         query, attend = pool_window(states, layout.depth, self.window_weights), self._attention
         if newest:
             query, attend = layout.last(query), self._newest_attention
@@ -94,7 +94,7 @@ class WindowAttentionLayer(nn.Module):
         return layout.packed(out)
 
     def _newest_attention(self, query: Tensor, key: Tensor, value: Tensor, layout: Ragged) -> Tensor:
-        """The same for one query a sequence, [B, D], which sees all of its sequence; keys and values [P, D]."""
+        """Attention of one query per sequence [B, D] to the whole sequence; keys and values are [P, D]."""
         size = len(query), self.n_heads, query.size(1) // self.n_heads
         query, key, value = (x.view(-1, *size[1:]) for x in (query / math.sqrt(size[2]), key, value))
         scores = (query[layout.row] * key).sum(2)
@@ -107,7 +107,7 @@ class WindowAttentionLayer(nn.Module):
 
 
 class WindowAttentionStack(nn.Module):
-    """``n_layers`` layers of one query window, then a norm; arguments as for the layer."""
+    """``n_layers`` layers with one query window, then a norm; the arguments are the layer's."""
 
     def __init__(self, n_layers: int, hidden_size: int, layer_norm_eps: float, **layer: object) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class WindowAttentionStack(nn.Module):
         self.final_norm = nn.LayerNorm(hidden_size, layer_norm_eps)
 
     def forward(self, states: Tensor, layout: Ragged, newest: bool = False) -> Tensor:
-        """[P, D] to [P, D]; with ``newest`` to [B, D], for which the last layer has less to do."""
+        """[P, D] to [P, D]; with ``newest`` to [B, D], which is less work for the last layer."""
         *below, last = self.layers
         for layer in below:
             states = layer(states, layout)
@@ -126,16 +126,16 @@ class WindowAttentionStack(nn.Module):
 
 
 class MultiQueryEncoder(nn.Module):
-    """MQSA: stacks with their own windows and weights over one input, mixed.
+    """MQSA: a weighted sum of stacks over one input, each with its own window and parameters.
 
     ``output = sum_w alpha_w * stack_w(input)``; with windows 1 and L this is the paper's
     ``alpha * short + (1 - alpha) * long``.
 
     Args:
         query_windows: L of each stack.
-        alpha: a number (two windows: the first one's weight), a list summing to 1, or 'learned'.
+        alpha: the weight of the first of two windows, a list of all weights that sums to 1, or 'learned'.
         query_pooling: a name in ``POOLINGS``.
-        query_decay: what 'decay' pooling needs.
+        query_decay: the decay of 'decay' pooling.
         stack: arguments of each stack.
     """
 
@@ -160,7 +160,7 @@ class MultiQueryEncoder(nn.Module):
             self.mix = mixing_weights(alpha, len(query_windows))
 
     def forward(self, states: Tensor, layout: Ragged, newest: bool = False) -> Tensor:
-        """[P, D] to [P, D], with ``newest`` to [B, D]; a stack of weight 0 is not computed."""
+        """[P, D] to [P, D]; with ``newest`` to [B, D]. A stack of weight 0 is skipped."""
         mix = self.mix_logits.softmax(0) if self.learned else self.mix
         outputs = [
             weight * stack(states, layout, newest)
@@ -171,7 +171,7 @@ class MultiQueryEncoder(nn.Module):
 
 
 def mixing_weights(alpha: float | list[float] | str, n_windows: int) -> list[float]:
-    """The fixed weight of each window's stack; a single one needs no ``alpha``."""
+    """The fixed weight of each window's stack; a single window needs no ``alpha``."""
     if n_windows == 1:
         return [1.0]
     if isinstance(alpha, (list, tuple)):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor, nn
 
+from ..interfaces import Batch, Settings
 from ..parallel import group
 from ..settings.rules import NETWORK, WITHOUT_SAMPLES, is_number, is_whole, number, one_of, whole
 from ..settings.spec import ModelSpec, Rule
@@ -15,18 +14,19 @@ from .dropout import dropout
 from .item_table import ItemTable
 from .layers import MultiQueryEncoder
 from .pooling import POOLINGS
+from .protocols import CountsActions, KnowsLengths
 from .ragged import Ragged
 from .sampled import NegativeSampler, sampled_recommendation_loss
 from .softmax import recommendation_loss, softmax_options
 from .transition import transition_terms
 
 
-def _windows_fit(windows: list[Any], config: Any) -> bool:
+def _windows_fit(windows: list[int], config: Settings) -> bool:
     fit = all(is_whole(window, 1) and window <= config["MAX_ITEM_LIST_LENGTH"] for window in windows)
     return bool(windows) and fit and len(set(windows)) == len(windows)
 
 
-def _alpha_fits(alpha: Any, config: Any) -> bool:
+def _alpha_fits(alpha: float | list[float] | str, config: Settings) -> bool:
     count = len(config["query_windows"] or [])
     if count < 2 or alpha == "learned":
         return True
@@ -35,11 +35,12 @@ def _alpha_fits(alpha: Any, config: Any) -> bool:
     return in_range and len(weights) == count and abs(sum(weights) - 1) <= 1e-6
 
 
-def _is_sparse_possible(sparse: Any, config: Any) -> bool:
-    """Whether no part of a step reads or adds up all rows of the item embeddings."""
+def _is_sparse_possible(sparse: object, config: Settings) -> bool:
+    """Whether no part of a step reads or sums all rows of the item embeddings."""
     by_rows = config["negatives"] != "full" and config["transition"] in ("ted", "none")
-    plain = config["learner"] == "adam" and not config["clip_grad_norm"] and config["nproc"] in (None, 1)
-    return sparse is False or (sparse is True and by_rows and plain and group.place() is None)
+    alone = config["nproc"] in (None, 1) and group.place() is None
+    simple = config["learner"] == "adam" and not config["clip_grad_norm"]
+    return sparse is False or (sparse is True and by_rows and alone and simple)
 
 
 RULES: tuple[Rule, ...] = (
@@ -68,14 +69,14 @@ RULES: tuple[Rule, ...] = (
     ),
     one_of("query_pooling", *POOLINGS),
 )
-"""What its settings have to be."""
+"""The rules of its settings."""
 
 
 class MQSATED(SequentialRecommender):
     """Multi-query self-attention with transition-aware embedding distillation.
 
-    Training takes RecBole's interaction of an input list and the item after it, and learns from
-    every position of the list: the target of a position is the next one's item.
+    Training takes RecBole's interaction of an input list and the item after it, and learns from every
+    position of the list: its target is the item at the next position.
 
     Args:
         config: the settings of ``properties/model/MQSATED.yaml``.
@@ -89,7 +90,7 @@ class MQSATED(SequentialRecommender):
         variants={
             # The paper's SASRec learns from every position of a sequence; RecBole's from the last one of each prefix.
             "SASRec-whole": {"query_windows": [1], "lambda_kd": 0.0},
-            # None of what makes MQSATED fast: what that costs in quality is the difference between the two.
+            # Without the shortcuts that make MQSATED fast: the difference of the two is what they cost in quality.
             "MQSATED-plain": {
                 "softmax_precision": "float32",
                 "softmax_block": 0,
@@ -99,7 +100,7 @@ class MQSATED(SequentialRecommender):
         },
     )
 
-    def __init__(self, config: Any, dataset: Any) -> None:
+    def __init__(self, config: Settings, dataset: CountsActions) -> None:
         super().__init__(config, dataset)
         self.hidden_size = config["hidden_size"]
         self.hidden_dropout_prob = config["hidden_dropout_prob"]
@@ -136,29 +137,29 @@ class MQSATED(SequentialRecommender):
         Args:
             items: the item embeddings.
             inputs: [P] packed item ids.
-            layout: where they lie.
+            layout: which sequence and position each of them is.
 
         Returns:
             [P, D] packed states, or [B, D].
         """
-        # Positions count from the newest item, so that padding at either side is the same.
+        # Positions count from the newest item, so padding on either side gives the same states.
         embedded = items.rows(inputs) * self.hidden_size**0.5 + self.position_embedding(layout.age)
         return self.encoder(dropout(embedded, self.hidden_dropout_prob, self.training), layout, newest)
 
     def forward(self, item_seq: Tensor) -> Tensor:
-        """[B, T'] item ids, 0 where padded, at either side, T' <= T, to [B, D], the state after each newest item.
+        """[B, T'] item ids, T' <= T, padded with 0 on either side, to [B, D], the state after the newest item.
 
-        An empty sequence has a state of zeros.
+        The state of an empty sequence is zero.
         """
         layout = Ragged(item_seq != 0, self.attention_groups)
         items = ItemTable(self.item_embedding.weight)
         states = self.encode(items, layout.pack(item_seq), layout, newest=True)
         return states * (layout.lengths > 0)[:, None]
 
-    def losses(self, interaction: Any) -> dict[str, Tensor]:
+    def losses(self, interaction: Batch) -> dict[str, Tensor]:
         """The parts of the loss: ``recommendation``, and ``distillation`` or ``regularisation``, weighted."""
         item_seq = interaction[self.ITEM_SEQ]
-        known = getattr(interaction, "known_lengths", None)
+        known = interaction.known_lengths if isinstance(interaction, KnowsLengths) else None
         layout = Ragged(item_seq != 0, self.attention_groups, known)
         items = ItemTable(self.item_embedding.weight, self.sparse_gradients)
         inputs = layout.pack(item_seq)
@@ -175,20 +176,20 @@ class MQSATED(SequentialRecommender):
             parts[name] = term(items, inputs, drawn)
         return parts
 
-    def calculate_loss(self, interaction: Any) -> Tensor:
+    def calculate_loss(self, interaction: Batch) -> Tensor:
         """L_rec + lambda_kd * L_kd (or what ``transition`` adds instead); L2 is the optimiser's ``weight_decay``."""
         return sum(self.losses(interaction).values())  # type: ignore[return-value]
 
-    def predict(self, interaction: Any) -> Tensor:
+    def predict(self, interaction: Batch) -> Tensor:
         """[B] the score of each row's item."""
         states = self.forward(interaction[self.ITEM_SEQ])
         return (states * self.item_embedding(interaction[self.ITEM_ID])).sum(1)
 
-    def factors(self, interaction: Any) -> tuple[Tensor, Tensor]:
+    def factors(self, interaction: Batch) -> tuple[Tensor, Tensor]:
         """[B, D] and [I + 1, D], whose products are the scores of all items, padding first."""
         return self.forward(interaction[self.ITEM_SEQ]), self.item_embedding.weight
 
-    def full_sort_predict(self, interaction: Any) -> Tensor:
+    def full_sort_predict(self, interaction: Batch) -> Tensor:
         """[B, I + 1] the scores of all items, padding first."""
         states, items = self.factors(interaction)
         return states @ items.T

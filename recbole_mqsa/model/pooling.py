@@ -1,8 +1,8 @@
 """How a window of the last L states becomes one query.
 
-A pooling gives each age in the window a weight (age 0 is the newest state); near the start of a
-sequence, where fewer than L states exist, the weights of those that do are normalised. To add one,
-write its weights and enter it in ``POOLINGS``.
+A pooling gives each age in the window a weight (age 0 is the newest state). Near the start of a sequence,
+where fewer than L states exist, their weights are normalised. To add a pooling, write a function that returns
+its weights, and enter it in ``POOLINGS``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def pool_window(states: Tensor, depth: Tensor, weights: Tensor) -> Tensor:
 
     Args:
         states: [P, D] packed states, sequence after sequence, each from old to new.
-        depth: [P] how many older positions the sequence has before each one.
+        depth: [P] how many older positions of its sequence come before each position.
         weights: [L] by age.
 
     Returns:

@@ -1,43 +1,46 @@
-"""What some models can do besides what RecBole asks of all."""
+"""What some models, data sets and batches can do besides what RecBole asks of all."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 from scipy import sparse
 from torch import Tensor, nn
+
+from ..interfaces import Batch
 
 
 @runtime_checkable
 class Factorised(Protocol):
-    """Scores are products of a state and the item embeddings, so that items can be ranked block by block."""
+    """A model whose scores are products of states and item embeddings, so that it can rank block by block."""
 
-    def factors(self, interaction: Any) -> tuple[Tensor, Tensor]:
+    def factors(self, interaction: Batch) -> tuple[Tensor, Tensor]:
         """[B, D] states and [I + 1, D] items, whose products are the scores of all items, padding first."""
         ...
 
 
 @runtime_checkable
 class Counting(Protocol):
-    """Counts what is known before an evaluation instead of learning."""
+    """A model that counts what is known before an evaluation instead of learning."""
 
-    def count(self, dataset: Any) -> None:
-        """Count anew, from what is known before the targets of ``dataset``."""
+    def count(self, dataset: CountsActions) -> None:
+        """Count again, from what is known before the targets of ``dataset``."""
         ...
 
 
 @runtime_checkable
 class NamesItsLosses(Protocol):
-    """Adds up a loss of several named parts, transition terms included."""
+    """A model whose loss is the sum of named parts, transition terms included."""
 
-    def losses(self, interaction: Any) -> dict[str, Tensor]:
+    def losses(self, interaction: Batch) -> dict[str, Tensor]:
         """The parts of a step's loss, weighted."""
         ...
 
 
 @runtime_checkable
 class HasTransition(Protocol):
-    """Carries the loss terms of ``transition``."""
+    """A model that carries the loss terms of ``transition``."""
 
     transition: nn.ModuleDict
 
@@ -48,4 +51,31 @@ class CountsTransitions(Protocol):
 
     def transition_counts(self, time_span: int = 1, longest: int | None = None) -> sparse.csr_matrix:
         """[I + 1, I + 1] counts over what is known before this part is predicted."""
+        ...
+
+
+@runtime_checkable
+class CountsActions(CountsTransitions, Protocol):
+    """A data set that also counts how often each item occurs."""
+
+    def item_counts(self) -> np.ndarray:
+        """[I + 1] counts over what is known before this part is predicted."""
+        ...
+
+
+@runtime_checkable
+class KnowsLengths(Protocol):
+    """A batch that may know its input lengths [B] on the CPU."""
+
+    known_lengths: Tensor | None
+
+
+class Context(Protocol):
+    """What a ``torch.autograd.Function`` gets as ``ctx``."""
+
+    needs_input_grad: tuple[bool, ...]
+    saved_tensors: tuple[Tensor, ...]
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep tensors for the backward pass."""
         ...

@@ -1,8 +1,8 @@
 """The real positions of a batch without its padding.
 
-Everything that works position by position (embeddings, norms, projections, the loss) runs on the P
-real positions packed in a row. Only the attention needs sequences as rows; it takes them in groups
-of similar length, so that one long sequence does not pad all others.
+Everything that works position by position (embeddings, norms, projections, the loss) runs on the P real
+positions, packed one after another. Only attention needs a sequence per row. It takes sequences in groups of
+similar length, so that one long sequence does not pad all others.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ class Ragged:
     """Where the P real positions of B padded sequences lie.
 
     Args:
-        valid: [B, T] True where an item is real, padding at either side.
-        groups: number of groups by length; the longest length is halved from one to the next.
-        known_lengths: [B] how many are real, on the CPU. Shapes depend on them, so that without them a GPU is
-            asked, which waits until it has done all that was begun.
+        valid: [B, T] True where an item is real; padding on either side.
+        groups: number of groups by length; each group allows half the length of the one before.
+        known_lengths: [B] how many are real, on the CPU. Shapes depend on them; without them a GPU is
+            synchronised to read its own.
 
     Attributes:
         lengths: [B].
-        row: [P] which sequence each position is of.
+        row: [P] the sequence of each position.
         depth: [P] distance from the sequence's oldest position.
         age: [P] distance from its newest position.
         newest: [B] packed index of each sequence's newest position; meaningless where it is empty.
@@ -47,8 +47,8 @@ class Ragged:
 
     @cached_property
     def _grouping(self) -> tuple[list[tuple[int, int]], Tensor, Tensor]:
-        """Rows and width of each group; where each of their cells, one group after another, is among the packed
-        positions; and where each packed position is among the cells. Ranking never asks for it."""
+        """Rows and width of each group; the packed position that fills each cell, group after group; and the
+        cell of each packed position. Computed when first needed, as ranking never does."""
         starts, known, groups = self._starts, self._known, self._groups
         longest = int(known.max()) if len(known) else 0
         known_group = halved_groups(known, longest, groups)
@@ -64,7 +64,7 @@ class Ragged:
                 members = members_of_all[before : before + count]
                 width = int(known[known_group == number].max())
                 column = torch.arange(width, device=starts.device)
-                # A padded cell repeats the newest position: causality keeps it out of all real ones.
+                # A padded cell repeats the newest position; being later, it is masked from all real ones.
                 cells.append((starts[members, None] + column).minimum(self.newest[members, None]).flatten())
                 cell_of_row[members] = offset + width * torch.arange(count, device=starts.device)
                 shapes.append((count, width))
@@ -79,7 +79,7 @@ class Ragged:
         return padded.flatten().index_select(0, self._places)
 
     def grouped(self, packed: Tensor) -> list[Tensor]:
-        """[P, D] as one [b, t, D] a group, left-aligned; padded cells hold copies of real ones."""
+        """[P, D] to one [b, t, D] per group, left-aligned; padded cells hold copies of real ones."""
         shapes, cells, _ = self._grouping
         parts = packed.index_select(0, cells).split([b * t for b, t in shapes])
         return [part.view(b, t, packed.size(1)) for part, (b, t) in zip(parts, shapes)]
@@ -97,9 +97,9 @@ class Ragged:
 
 
 def halved_groups(lengths: Tensor, longest: int, groups: int) -> Tensor:
-    """[B] which group each length [B] falls into: from one to the next the ``longest`` allowed is halved.
+    """[B] the group of each length [B]: the first allows lengths to ``longest``, each next one half as much.
 
-    Lengths of 0 are in one more group, after the last.
+    Lengths of 0 form one more group, after the last.
     """
     group = (lengths == 0).long()
     for number in range(1, groups):

@@ -1,4 +1,4 @@
-"""The models that this package adds to RecBole, by name; to add one, write its module and a line here."""
+"""The models that this package adds to RecBole. To add one, write its module and add a line here."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ MODELS = {
     "ItemTransition": "recbole_mqsa.model.counting",
     "Pop": "recbole_mqsa.model.counting",  # in place of RecBole's, which counts an item once a batch
 }
-"""The module of each model: it holds a class of that name, whose ``spec`` says all else."""
+"""The module of each model: it has a class of that name, whose ``spec`` says the rest."""

@@ -1,40 +1,68 @@
 """Cross-entropy over all items without holding all scores.
 
-The costly part of both losses is the logarithm of a sum over the catalogue. It is computed block by
-block, together with its gradient: three matrix products a block, and no score outlives its block.
+The costly part of both losses is the logarithm of a sum over the catalogue. It is computed block by block,
+together with its gradient, in three matrix products per block. No score outlives its block.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol, TypedDict
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .item_table import ItemTable
+from .item_table import Gradient, ItemTable
+from .protocols import Context
 
 ROW_STEP = 64
+"""The number of rows is rounded up to a multiple of this."""
 PROBED = 512
+"""Columns among which a CPU looks for a score to compute a row's normaliser from."""
 ROWS = 256
+"""Rows of a block on a CPU, and at least on a GPU."""
 CELLS = 1 << 23
-"""Scores that a block may hold at once, 16 MB in bfloat16; of more items it holds chunks,"""
+"""Scores that a block may hold at once: 16 MB in bfloat16."""
 CHUNK_CELLS = 1 << 20
-"""of this many scores each, which a processor's cache holds through all that is done with them."""
-GPU_SHARE = 32
-"""A GPU takes this many times as many at once, and all rows if it can: it waits for every small step."""
+"""Scores of a chunk, for a block that would hold too many. A chunk stays in a CPU's cache while it is used."""
+GPU_FACTOR = 32
+"""How many times as many scores a GPU holds at once, as every small step costs it a launch."""
 
 
-def softmax_options(block: int | str, precision: str, device: torch.device) -> dict[str, Any]:
-    """``block`` and ``dtype`` of the functions below.
+@dataclass(frozen=True)
+class Limits:
+    """How many scores may be held at once; a GPU may hold ``GPU_FACTOR`` times as many.
+
+    Args:
+        block: scores of a block of rows and all items.
+        chunk: scores of a block of rows and some items, where all would be too many.
+    """
+
+    block: int = CELLS
+    chunk: int = CHUNK_CELLS
+
+
+LIMITS = Limits()
+
+
+class SoftmaxOptions(TypedDict):
+    """How the functions below compute; see :func:`weighted_logsumexp`."""
+
+    block: int | None
+    dtype: torch.dtype | None
+
+
+def softmax_options(block: int | str, precision: str, device: torch.device) -> SoftmaxOptions:
+    """The options that the settings ask for.
 
     Args:
         block: rows, or 'auto' for what suits the device.
         precision, device: see :func:`product_dtype`.
     """
-    return {"block": None if block == "auto" else block, "dtype": product_dtype(precision, device)}
+    return {"block": None if block == "auto" else int(block), "dtype": product_dtype(precision, device)}
 
 
 def product_dtype(precision: str, device: torch.device) -> torch.dtype | None:
@@ -48,7 +76,7 @@ def product_dtype(precision: str, device: torch.device) -> torch.dtype | None:
         if device.type == "cuda":
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            # RecBole's users have processors of all ages: without the instructions bf16 is emulated.
+            # RecBole's users have CPUs of all ages; one without these instructions emulates bfloat16, which is slow.
             fast = torch.backends.mkldnn.is_available() and any(
                 getattr(torch.cpu, name, lambda: False)()
                 for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
@@ -65,35 +93,51 @@ def weighted_logsumexp(
     dtype: torch.dtype | None = None,
     padding_idx: int | None = None,
     without_padding: bool = False,
+    limits: Limits = LIMITS,
 ) -> Tensor:
     """sum_p weights_p * log(sum_j exp(states_p . items_j)), differentiable in states and items.
 
     Args:
         states: [P, D].
-        items: [I, D]; a table's other readers share the memory of the gradient.
-        weights: [P], constants.
-        block: rows of the [P, I] scores held at once; 0 takes all, None what suits the device. Of more than
-            ``CELLS`` scores a row block holds only some items' at a time.
-        dtype: of the products and the probabilities (sums stay in the tensors' own type).
-        padding_idx: a row of ``items`` that takes part but is a constant, so it gets no gradient.
+        items: [I, D]; all readers of a table add to one gradient buffer.
+        weights: [P]; they get no gradient.
+        block: rows of the [P, I] scores to hold at once; 0 holds all, None as many as suit the device.
+        dtype: of the products and the probabilities; sums keep the dtype of the tensors.
+        padding_idx: a row of ``items`` that takes part as a constant and gets no gradient.
         without_padding: row 0 of ``items`` takes no part.
+        limits: a block with more scores than this is split into chunks of items.
 
     Returns:
-        A scalar, good for one backward pass. No second derivatives.
+        A scalar that allows one backward pass and no second derivatives.
     """
     table = ItemTable.of(items)
     return _WeightedLogSumExp.apply(
-        states, table.link, weights, table, block, dtype, padding_idx, without_padding
+        states, table.link, weights, table, block, dtype, padding_idx, without_padding, limits
     )
 
 
+class _Kept(Context, Protocol):
+    """What the forward pass keeps for the backward pass."""
+
+    saved_tensors: tuple[Any, ...]
+    """Tensors, or None for a gradient that nobody needs."""
+    blocks: RowBlocks
+    gradient: Gradient
+    padding_idx: int | None
+    without_padding: bool
+    count: int
+
+
 class _WeightedLogSumExp(torch.autograd.Function):
-    """Of few items the gradients come with the value. Of many, whose scores are computed twice in any case, the
-    second time is the backward pass: then nothing as large as the items is held in between."""
+    """With few items the gradients are computed along with the value.
+
+    With many items the scores are computed twice in any case. The second time is then the backward pass, so that
+    nothing as large as the items is held in between.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any,
+        ctx: _Kept,
         states: Tensor,
         link: Tensor,
         weights: Tensor,
@@ -102,13 +146,14 @@ class _WeightedLogSumExp(torch.autograd.Function):
         dtype: torch.dtype | None,
         padding_idx: int | None,
         without_padding: bool,
+        limits: Limits,
     ) -> Tensor:
-        # Rows of weight 0 fill the last block up: the library makes a kernel for every new shape.
+        # Rows of weight 0 round the shape up: the library compiles a kernel for every new shape.
         count = len(states)
         rows = -(-count // ROW_STEP) * ROW_STEP
         states, weights = F.pad(states, (0, 0, 0, rows - count)), F.pad(weights, (0, rows - count))
         x, e = states.to(dtype or states.dtype), table.cast(dtype or states.dtype)
-        blocks = RowBlocks(rows, len(e), block, x.device)
+        blocks = RowBlocks(rows, len(e), block, x.device, limits)
         buffer = x.new_empty(blocks.rows * blocks.columns)
         need_states, need_items = ctx.needs_input_grad[:2]
         at_once = blocks.whole and (need_states or need_items)
@@ -132,43 +177,60 @@ class _WeightedLogSumExp(torch.autograd.Function):
         return weights @ normaliser
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        gradient, padding_idx = ctx.gradient, ctx.padding_idx
-        if ctx.blocks.whole:
-            grad_states, grad_items = ctx.saved_tensors
-            if grad_items is not None:
-                if padding_idx is not None:
-                    grad_items[padding_idx] = 0
-                gradient.give(grad_items, grad)
-            grad_states = None if grad_states is None else grad_states * grad
-        else:
-            states, weights, x, e, normaliser = ctx.saved_tensors
-            need_states, need_items = ctx.needs_input_grad[:2]
-            grad_states = torch.empty_like(states) if need_states else None
-            grad_items = gradient.buffer() if need_items else None
-            constant = None if grad_items is None or padding_idx is None else grad_items[padding_idx].clone()
-            buffer = x.new_empty(ctx.blocks.rows * ctx.blocks.columns)
-            for part in ctx.blocks:
-                chunks = _probabilities(
-                    x[part], e, normaliser[part], buffer, ctx.blocks.columns, ctx.without_padding
-                )
-                into = _rows(grad_states, part)
-                _add_gradients(chunks, states[part], weights[part] * grad, e, into, grad_items)
-            if grad_items is not None and constant is not None:
-                grad_items[padding_idx] = constant
-        return None if grad_states is None else grad_states[: ctx.count], *[None] * 7
+    def backward(ctx: _Kept, grad: Tensor) -> tuple[Tensor | None, ...]:
+        grad_states = (_scaled_gradients if ctx.blocks.whole else _second_pass)(ctx, grad)
+        return None if grad_states is None else grad_states[: ctx.count], *[None] * 8
+
+
+def _scaled_gradients(ctx: _Kept, grad: Tensor) -> Tensor | None:
+    """The states' gradient from the forward pass; that of the items goes to their table."""
+    grad_states, grad_items = ctx.saved_tensors
+    if grad_items is not None:
+        if ctx.padding_idx is not None:
+            grad_items[ctx.padding_idx] = 0
+        ctx.gradient.give(grad_items, grad)
+    return None if grad_states is None else grad_states * grad
+
+
+def _second_pass(ctx: _Kept, grad: Tensor) -> Tensor | None:
+    """The states' gradient, computed now; that of the items is added to their table's."""
+    states, weights, x, e, normaliser = ctx.saved_tensors
+    need_states, need_items = ctx.needs_input_grad[:2]
+    grad_states = torch.empty_like(states) if need_states else None
+    grad_items = ctx.gradient.buffer() if need_items else None
+    constant = None
+    if grad_items is not None and ctx.padding_idx is not None:
+        constant = grad_items[ctx.padding_idx].clone()
+    buffer = x.new_empty(ctx.blocks.rows * ctx.blocks.columns)
+    for part in ctx.blocks:
+        chunks = _probabilities(x[part], e, normaliser[part], buffer, ctx.blocks.columns, ctx.without_padding)
+        into = _rows(grad_states, part)
+        _add_gradients(chunks, states[part], weights[part] * grad, e, into, grad_items)
+    if grad_items is not None and constant is not None:
+        grad_items[ctx.padding_idx] = constant
+    return grad_states
 
 
 class RowBlocks:
-    """The blocks of rows, as slices, and how many items' scores each holds at a time: all, if ``whole``."""
+    """The blocks of rows, as slices.
 
-    def __init__(self, rows: int, n_items: int, block: int | None, device: torch.device) -> None:
-        share = 1 if device.type == "cpu" else GPU_SHARE
+    Attributes:
+        rows: of a block.
+        whole: whether a block holds the scores of all items at once.
+        columns: items whose scores a block holds at once.
+    """
+
+    def __init__(
+        self, rows: int, n_items: int, block: int | None, device: torch.device, limits: Limits = LIMITS
+    ) -> None:
+        factor = 1 if device.type == "cpu" else GPU_FACTOR
         if block is None:
-            block = ROWS if share == 1 else max(ROWS, share * CELLS // n_items // ROW_STEP * ROW_STEP)
+            block = ROWS
+            if factor > 1:
+                block = max(ROWS, factor * limits.block // n_items // ROW_STEP * ROW_STEP)
         self.total, self.rows = rows, min(block or rows, rows)
-        self.whole = self.rows * n_items <= share * CELLS
-        self.columns = n_items if self.whole else max(1, share * CHUNK_CELLS // self.rows)
+        self.whole = self.rows * n_items <= factor * limits.block
+        self.columns = n_items if self.whole else max(1, factor * limits.chunk // self.rows)
 
     def __iter__(self) -> Iterator[slice]:
         for start in range(0, self.total, max(self.rows, 1)):
@@ -180,7 +242,7 @@ def _rows(gradient: Tensor | None, part: slice) -> Tensor | None:
 
 
 Chunks = Iterable[tuple[slice, Tensor]]
-"""Which items, and their probabilities [b, J] for each row."""
+"""Slices of the items, and the probabilities [b, J] of a slice for each row."""
 
 
 def _add_gradients(
@@ -191,7 +253,7 @@ def _add_gradients(
     grad_states: Tensor | None,
     grad_items: Tensor | None,
 ) -> None:
-    """Writes the gradient of a block's [b, D] states, and adds that of all items."""
+    """Write the gradient of a block's states [b, D], and add the block's part of the items' gradient."""
     weighted = (states * weights[:, None]).to(e.dtype)
     mean_item = torch.zeros_like(states)
     for part, probability in chunks:
@@ -206,7 +268,7 @@ def _add_gradients(
 
 
 def _product(x: Tensor, e: Tensor, buffer: Tensor, without_first: bool) -> Tensor:
-    """[b, J] scores, in ``buffer``; the first column is left out where it is padding."""
+    """[b, J] scores, written to ``buffer``; the first is minus infinity if it is to be left out."""
     scores = torch.mm(x, e.T, out=buffer[: len(x) * len(e)].view(len(x), len(e)))
     if without_first:
         scores[:, 0] = -math.inf
@@ -216,9 +278,9 @@ def _product(x: Tensor, e: Tensor, buffer: Tensor, without_first: bool) -> Tenso
 def _softmax(x: Tensor, e: Tensor, buffer: Tensor, without_padding: bool) -> tuple[Tensor, Tensor]:
     """The normaliser [b] of each row's softmax over all items, and the probabilities [b, I]."""
     scores = _product(x, e, buffer, without_padding)
-    # One score and its probability tell the normaliser: log sum exp(score) = score - log(probability).
-    # A processor looks for it among a few columns, as a search of all costs as much as the softmax; a GPU
-    # takes the largest, which is never lost, as asking whether one is would wait for all that is under way.
+    # One score and its probability give the normaliser: log sum exp(score) = score - log(probability).
+    # A CPU takes the largest of a few columns, as a search of all costs as much as the softmax. It may be too small
+    # to have a probability. A GPU takes the largest of all, as checking for this case would synchronise.
     on_cpu = x.device.type == "cpu"
     score, column = (scores[:, :PROBED] if on_cpu else scores).max(1)
     probability = torch.softmax(scores, 1, out=scores)
@@ -226,7 +288,7 @@ def _softmax(x: Tensor, e: Tensor, buffer: Tensor, without_padding: bool) -> tup
     probed = probability.gather(1, column[:, None]).squeeze(1).to(exact)
     normaliser = score.to(exact) - probed.log()
     if on_cpu:
-        lost = torch.nonzero(probed < 1e-30).squeeze(1)  # too far below the row's largest
+        lost = torch.nonzero(probed < 1e-30).squeeze(1)  # too far below the largest score of the row
         if len(lost):
             again = x[lost].to(exact) @ e.T.to(exact)
             normaliser[lost] = again[:, int(without_padding) :].logsumexp(1)
@@ -236,7 +298,7 @@ def _softmax(x: Tensor, e: Tensor, buffer: Tensor, without_padding: bool) -> tup
 def _chunk_scores(
     x: Tensor, e: Tensor, buffer: Tensor, columns: int, without_padding: bool
 ) -> Iterator[tuple[slice, Tensor]]:
-    """The scores [b, J] of ``columns`` items after another, which is all that may be held."""
+    """The scores [b, J] of ``columns`` items at a time."""
     exact = torch.promote_types(x.dtype, torch.float32)
     for first in range(0, len(e), columns):
         part = slice(first, min(first + columns, len(e)))
@@ -244,7 +306,7 @@ def _chunk_scores(
 
 
 def _normaliser(x: Tensor, e: Tensor, buffer: Tensor, columns: int, without_padding: bool) -> Tensor:
-    """[b] log sum exp of each row's scores."""
+    """[b] the log-sum-exp of each row's scores."""
     total = torch.full(
         (len(x),), -math.inf, dtype=torch.promote_types(x.dtype, torch.float32), device=x.device
     )
@@ -256,7 +318,7 @@ def _normaliser(x: Tensor, e: Tensor, buffer: Tensor, columns: int, without_padd
 def _probabilities(
     x: Tensor, e: Tensor, normaliser: Tensor, buffer: Tensor, columns: int, without_padding: bool
 ) -> Chunks:
-    """The probabilities, of ``columns`` items after another."""
+    """The probabilities [b, J] of ``columns`` items at a time."""
     for part, scores in _chunk_scores(x, e, buffer, columns, without_padding):
         yield part, scores.sub_(normaliser[:, None]).exp_().to(x.dtype)
 
@@ -267,19 +329,20 @@ def recommendation_loss(
     items: Tensor | ItemTable,
     block: int | None = 0,
     dtype: torch.dtype | None = None,
+    limits: Limits = LIMITS,
 ) -> Tensor:
     """Mean over positions of the cross-entropy of the next item over all items.
 
-    ``mean_p [logsumexp_j(h_p . e_j) - h_p . e_target(p)]``; the padding row of ``items``, a zero
-    vector, takes part as a class of score 0, as in the authors' program.
+    ``mean_p [logsumexp_j(h_p . e_j) - h_p . e_target(p)]``. The padding row of ``items``, a zero vector, takes part
+    as a class of score 0, as in the authors' code.
 
     Args:
         states: [P, D].
         targets: [P] item ids.
         items: [I + 1, D] embeddings, row 0 padding.
-        block, dtype: see :func:`weighted_logsumexp`.
+        block, dtype, limits: see :func:`weighted_logsumexp`.
     """
     table = ItemTable.of(items)
     weights = states.new_full((len(states),), 1 / len(states))
     matched = (states * table.rows(targets)).sum() / len(states)
-    return weighted_logsumexp(states, table, weights, block, dtype, padding_idx=0) - matched
+    return weighted_logsumexp(states, table, weights, block, dtype, padding_idx=0, limits=limits) - matched

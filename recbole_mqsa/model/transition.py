@@ -1,20 +1,21 @@
-"""How the global item transitions enter a model: TED, one of its rivals, or not at all.
+"""How the global item transitions enter a model: by TED, by one of its rivals, or not at all.
 
-``TRANSITIONS`` serves any RecBole model with an item embedding, whose own code stays as it is. A further
-way is one function, entered there.
+``TRANSITIONS`` works on any RecBole model with an item embedding and leaves the model's code alone. To add a way,
+write a function and enter it there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Real
-from typing import Any
 
+import torch
 from scipy import sparse
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ..errors import UserError
+from ..interfaces import Model, Settings
 from ..parallel import group
 from .distillation import TransitionTeacher, distillation_loss, sample_heads
 from .graph import (
@@ -38,9 +39,9 @@ class DistillationTerm(nn.Module):
         counts: [I + 1, I + 1] transition counts.
         weight: lambda_kd.
         tau: temperature.
-        n_heads: items distilled a step; 0 takes all that are offered.
-        dropout_prob: on the heads' embeddings in training.
-        softmax: ``block`` and ``dtype`` of :func:`.losses.weighted_logsumexp`.
+        n_heads: items to distil per step; 0 takes all that are offered.
+        dropout_prob: dropout of the heads' embeddings in training.
+        block, dtype: see :func:`.softmax.weighted_logsumexp`.
     """
 
     def __init__(
@@ -50,22 +51,23 @@ class DistillationTerm(nn.Module):
         tau: float,
         n_heads: int,
         dropout_prob: float,
-        **softmax: Any,
+        block: int | None = 0,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.teacher = TransitionTeacher(counts, tau)
         self.weight, self.tau, self.n_heads = weight, tau, n_heads
-        self.dropout_prob, self.softmax = dropout_prob, softmax
+        self.dropout_prob, self.block, self.dtype = dropout_prob, block, dtype
 
     def forward(self, items: Tensor | ItemTable, heads: Tensor, drawn: Drawn | None = None) -> Tensor:
-        """The term for embeddings [I + 1, D] and item ids [N], of which heads are drawn.
+        """The term for embeddings [I + 1, D] and item ids [N], from which the heads are drawn.
 
-        ``drawn`` items stand for all others where the catalogue is not scored whole.
+        ``drawn`` items, if given, estimate the softmax over the catalogue.
         """
         heads = sample_heads(heads, self.n_heads)
         dropped = self.dropout_prob if self.training else 0.0
         if drawn is None:
-            loss = distillation_loss(heads, items, self.teacher, self.tau, dropped, **self.softmax)
+            loss = distillation_loss(heads, items, self.teacher, self.tau, dropped, self.block, self.dtype)
         else:
             loss = sampled_distillation_loss(heads, items, self.teacher, self.tau, drawn, dropped)
         return self.weight * loss
@@ -77,7 +79,7 @@ class RegularisationTerm(nn.Module):
     Args:
         counts: [I + 1, I + 1] transition counts.
         weight: lambda_reg.
-        neighbours: followers of each item that are its edges.
+        neighbours: how many followers of an item get an edge at most.
     """
 
     def __init__(self, counts: sparse.csr_matrix, weight: float, neighbours: int) -> None:
@@ -88,15 +90,15 @@ class RegularisationTerm(nn.Module):
     def forward(
         self, items: Tensor | ItemTable, heads: Tensor | None = None, drawn: Drawn | None = None
     ) -> Tensor:
-        """The term for embeddings [I + 1, D]; all edges count in each step, whatever the batch holds."""
+        """The term for embeddings [I + 1, D]; every step counts all edges, whatever the batch holds."""
         return self.weight * graph_regularisation(ItemTable.of(items).weight, self.laplacian)
 
 
-# The table: each function gets model, settings and training part, and returns the loss terms it adds by name.
+# The ways: each takes model, settings and training part, and returns the loss terms that it adds, by name.
 
 
-def ted(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
-    """Transition-aware embedding distillation; the heads' dropout is the model's own, where it has one."""
+def ted(model: Model, config: Settings, dataset: object) -> dict[str, nn.Module]:
+    """Transition-aware embedding distillation; the heads' dropout is the model's own, if it has one."""
     if config["lambda_kd"] == 0:
         return {}
     item_embedding_of(model, config["transition"])
@@ -104,15 +106,15 @@ def ted(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
         _counts(config, dataset),
         weight=config["lambda_kd"],
         tau=config["tau"],
-        n_heads=-(-config["distillation_heads"] // group.size()),  # each process draws its part
+        n_heads=-(-config["distillation_heads"] // group.size()),  # each process draws its part of them
         dropout_prob=_dropout_prob(config),
         **softmax_options(config["softmax_block"], config["softmax_precision"], config["device"]),
     )
     return {"distillation": term}
 
 
-def grareg(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
-    """Graph regularisation: an item is drawn to what mostly follows it."""
+def grareg(model: Model, config: Settings, dataset: object) -> dict[str, nn.Module]:
+    """Graph regularisation: pulls an item towards its most frequent followers."""
     if config["lambda_reg"] == 0:
         return {}
     item_embedding_of(model, config["transition"])
@@ -120,12 +122,12 @@ def grareg(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
     return {"regularisation": RegularisationTerm(counts, config["lambda_reg"], config["grareg_neighbours"])}
 
 
-def ges(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
+def ges(model: Model, config: Settings, dataset: object) -> dict[str, nn.Module]:
     """Graph-based embedding smoothing, of inputs and outputs alike.
 
-    The item embedding's ``weight`` becomes the smoothed one wherever the model reads it; what is learned
-    and saved is the weight before smoothing. The graph is symmetrised. Within ``parametrize.cached()``, as in
-    training and evaluation, it is smoothed once however often it is read.
+    Wherever the model reads the item embedding's ``weight``, it gets the smoothed one; what is learned and saved is
+    the weight before smoothing. The graph is symmetrised. Within ``parametrize.cached()``, as in training and
+    evaluation, the weight is smoothed once, however often it is read.
     """
     embedding = item_embedding_of(model, config["transition"])
     smoothing = Smoothing(smoothing_matrix(_counts(config, dataset)), config["ges_layers"])
@@ -133,12 +135,12 @@ def ges(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
     return {}
 
 
-def none(model: nn.Module, config: Any, dataset: Any) -> dict[str, nn.Module]:
+def none(model: Model, config: Settings, dataset: object) -> dict[str, nn.Module]:
     """The model alone."""
     return {}
 
 
-TRANSITIONS: dict[str, Callable[[nn.Module, Any, Any], dict[str, nn.Module]]] = {
+TRANSITIONS: dict[str, Callable[[Model, Settings, object], dict[str, nn.Module]]] = {
     "ted": ted,
     "grareg": grareg,
     "ges": ges,
@@ -146,46 +148,46 @@ TRANSITIONS: dict[str, Callable[[nn.Module, Any, Any], dict[str, nn.Module]]] = 
 }
 
 
-# Onto a model.
+# Putting them on a model.
 
 
-def transition_terms(model: nn.Module, config: Any, dataset: Any) -> nn.ModuleDict:
-    """What ``transition`` adds to the loss of a model that asks for its terms by itself; no parameters.
+def transition_terms(model: Model, config: Settings, dataset: object) -> nn.ModuleDict:
+    """The loss terms that ``transition`` adds to a model; they have no parameters.
 
     Args:
-        model: its item embedding is there already; 'ges' replaces what it reads.
+        model: has its item embedding already; 'ges' changes what it reads from it.
         config: the settings; ``transition`` names an entry of ``TRANSITIONS``.
-        dataset: the training part, a :class:`recbole_mqsa.data.dataset.SequenceDataset`.
+        dataset: the training part; has to count transitions.
 
     Raises:
-        UserError: the model has no item embedding, or the data set counts no transitions.
+        UserError: the model has no item embedding, or the data set does not count transitions.
     """
     return nn.ModuleDict(TRANSITIONS[config["transition"] or "none"](model, config, dataset))
 
 
-def attach_transition(model: Any, config: Any, dataset: Any) -> Any:
-    """A model with the terms of ``transition``, unless it has them by itself, as MQSATED does.
+def attach_transition(model: Model, config: Settings, dataset: object) -> Model:
+    """Give a model the terms of ``transition``, unless it has them already, as MQSATED does.
 
-    Whoever trains the model adds the terms to its own loss (:mod:`recbole_mqsa.training.objective`).
+    Training adds the terms to the model's own loss (:mod:`recbole_mqsa.training.objective`).
 
     Args:
-        model: any of RecBole's or ours, just built; it is changed and returned.
+        model: one of RecBole's or of ours, just built; it is changed and returned.
         config, dataset: as for :func:`transition_terms`.
     """
     if not isinstance(model, HasTransition) and (config["transition"] or "none") != "none":
-        model.transition = transition_terms(model, config, dataset)
+        model.add_module("transition", transition_terms(model, config, dataset))
     return model
 
 
-def item_embedding_of(model: Any, transition: str) -> nn.Embedding:
-    """The model's ``item_embedding``, or else its only embedding with one row an item.
+def item_embedding_of(model: Model, transition: str) -> nn.Embedding:
+    """The model's ``item_embedding``, or else its only embedding with one row per item.
 
     Raises:
         UserError: there is none, or more than one to choose from.
     """
     n_items = model.n_items
     named = getattr(model, "item_embedding", None)
-    # BERT4Rec's ends with its mask token.
+    # That of BERT4Rec has one more row, its mask token.
     if isinstance(named, nn.Embedding) and named.num_embeddings >= n_items:
         return named
     found = {
@@ -202,7 +204,7 @@ def item_embedding_of(model: Any, transition: str) -> nn.Embedding:
     return next(iter(found.values()))
 
 
-def _counts(config: Any, dataset: Any) -> sparse.csr_matrix:
+def _counts(config: Settings, dataset: object) -> sparse.csr_matrix:
     if not isinstance(dataset, CountsTransitions):
         raise UserError(
             f"transition '{config['transition']}' counts what follows what, and RecBole's own {type(dataset).__name__} "
@@ -211,7 +213,7 @@ def _counts(config: Any, dataset: Any) -> sparse.csr_matrix:
     return dataset.transition_counts(config["time_span"])
 
 
-def _dropout_prob(config: Any) -> float:
+def _dropout_prob(config: Settings) -> float:
     for key in ("hidden_dropout_prob", "dropout_prob"):
         if isinstance(config[key], Real) and 0 <= config[key] < 1:
             return float(config[key])

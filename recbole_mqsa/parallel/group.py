@@ -1,7 +1,7 @@
 """Several processes that train one model together: who they are, and what they exchange.
 
-A process alone is a group of one: every function here then gives back what it is given, at once. The names
-are torch's: a process has a rank from 0, among a world of so many; rank 0 is the main one, which writes.
+A single process is a group of one: every function here then returns what it is given, at once. The names are
+torch's: each process has a rank, from 0 to the world size; rank 0 is the main process, which writes the files.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ..errors import PeerLost, UserError
+from ..interfaces import Settings
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a process stands, in the words of ``torchrun``.
+    """Where a process stands among all, in the terms of ``torchrun``.
 
     Attributes:
         rank: its number among all processes of the run.
-        world_size: how many these are.
+        world_size: the number of processes.
         local_rank: its number on its machine.
-        nproc: how many run on its machine.
+        nproc: the number of processes on its machine.
     """
 
     rank: int
@@ -41,7 +42,7 @@ class Place:
 
 
 def place() -> Place | None:
-    """What the environment says, as ``torchrun`` sets it; None for a process alone."""
+    """This process's place by the environment that ``torchrun`` sets; None for a single process."""
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     if not all(os.environ.get(name, "").isdigit() for name in names) or "MASTER_ADDR" not in os.environ:
         return None
@@ -54,25 +55,25 @@ _groups = itertools.count()
 
 @functools.cache
 def _store() -> Any:
-    """Where the processes of the environment meet; once, as runs after each other meet in the same one."""
+    """The store in which the processes meet; made once, as successive runs use the same one."""
     store, _, _ = next(iter(dist.rendezvous("env://")))  # type: ignore[attr-defined]
     return store
 
 
 @contextmanager
-def joined(config: Any) -> Iterator[None]:
-    """Within, the processes that the environment names are a group: gloo on the CPU, nccl on GPUs.
+def joined(config: Settings) -> Iterator[None]:
+    """Within, the processes that the environment names form a group: gloo on the CPU, nccl on GPUs.
 
     Args:
         config: the settings, of which ``device`` and ``nproc`` are read.
 
     Raises:
-        UserError: the settings want several processes, and nobody has started them.
+        UserError: the settings ask for several processes, but only one was started.
     """
     here = place()
     if here is None and not dist.is_initialized() and (config["nproc"] or 1) > 1:
         raise UserError(
-            f"nproc is {config['nproc']}, but this is one process; start it by the command line or by torchrun"
+            f"nproc is {config['nproc']}, but this is one process; start it with the command line or with torchrun"
         )
     if here is None or dist.is_initialized():
         yield
@@ -91,19 +92,19 @@ def joined(config: Any) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if not on_gpu:  # nccl waits here for those who wait for us; the end of the process frees them
+        if not on_gpu:  # nccl would wait here for processes that wait for this one; its end frees them
             dist.destroy_process_group()
         raise
     dist.destroy_process_group()
 
 
 def size() -> int:
-    """How many processes there are; 1 outside of a group."""
+    """The number of processes; 1 outside a group."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """This process's number; after its group has ended, too."""
+    """This process's rank, also after its group has ended."""
     if dist.is_initialized():
         return dist.get_rank()
     here = place()
@@ -111,28 +112,28 @@ def rank() -> int:
 
 
 def is_main() -> bool:
-    """Whether this is the process that writes."""
+    """Whether this is the process that writes files."""
     return rank() == 0
 
 
 def own_span(count: int) -> range:
-    """The part of ``range(count)`` that is this rank's: all ranks' in their order are the whole, none is padded."""
+    """This rank's part of ``range(count)``: the parts of all ranks, in order, are the whole, without padding."""
     return range(count * rank() // size(), count * (rank() + 1) // size())
 
 
-# What is exchanged. All ranks have to call these, in the same order.
+# Exchanges. All ranks have to call these functions, in the same order.
 
 
 @contextmanager
 def _exchange() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:  # gloo and nccl have no narrower one in common
+    except RuntimeError as error:  # the narrowest class that both gloo and nccl raise
         raise PeerLost(f"rank {rank()} has lost another process of this run: {error}") from error
 
 
 def from_main(make: Callable[[], T]) -> T:
-    """What ``make`` returns on the main process, which alone calls it, for all. Tensors have to be on the CPU."""
+    """For all ranks, what ``make`` returns on the main process, the only one to call it. Tensors must be on the CPU."""
     if size() == 1:
         return make()
     box = [make() if is_main() else None]
@@ -142,10 +143,10 @@ def from_main(make: Callable[[], T]) -> T:
 
 
 def gather_objects(own: T) -> list[T]:
-    """Every rank's, in the order of ranks."""
+    """The objects of all ranks, in the order of ranks."""
     if size() == 1:
         return [own]
-    boxes: list[Any] = [None] * size()
+    boxes = [own] * size()
     with _exchange():
         dist.all_gather_object(boxes, own)
     return boxes
@@ -163,7 +164,7 @@ def sum_over_ranks(numbers: Iterable[float]) -> list[float]:
 
 
 def gather_in_order(rows: Tensor) -> Tensor:
-    """The rows [n, ...] of all ranks, in the order of ranks; n may differ, and may be 0. On the CPU."""
+    """The rows [n, ...] of all ranks, in the order of ranks, on the CPU; n may differ, and may be 0."""
     if size() == 1:
         return rows
     rows = rows.cpu().contiguous()
@@ -177,7 +178,7 @@ def gather_in_order(rows: Tensor) -> Tensor:
 
 
 def copy_from_main(tensors: Iterable[Tensor]) -> None:
-    """Overwrites each tensor with the main process's."""
+    """Overwrite each tensor with that of the main process."""
     if size() > 1:
         with _exchange(), torch.no_grad():
             for tensor in tensors:
@@ -185,9 +186,9 @@ def copy_from_main(tensors: Iterable[Tensor]) -> None:
 
 
 def add_gradients(parameters: Iterable[Tensor]) -> None:
-    """Makes the gradient of each parameter the sum of all ranks'; one that nobody has stays None.
+    """Set the gradient of each parameter to the sum over all ranks; one that no rank has stays None.
 
-    One message for all: a step of a small model is short, and each message costs its own wait.
+    All gradients go in one message, because each message has a latency that a step of a small model would feel.
     """
     learnt = [parameter for parameter in parameters if parameter.requires_grad]
     if size() == 1 or not learnt:

@@ -1,4 +1,4 @@
-"""Starts the processes of a run on this machine, and ends all when one fails; ``torchrun`` does it as well."""
+"""Start the processes of a run on this machine, and end all when one fails; ``torchrun`` can do it as well."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import connection
-from typing import Any
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -20,43 +22,51 @@ import torch.distributed as dist
 from ..errors import PeerLost, UserError
 
 PARENT = "RECBOLE_MQSA_PARENT"
-"""The environment's name for the id of the process without which a run shall not go on."""
+"""The environment variable with the id of the process without which a run ends."""
 HOST = "127.0.0.1"
 PATIENCE = 10.0
-"""Seconds that a failed process may take to end, and that the one to blame may take to fail after its peers."""
+"""Seconds that a failed process may take to end, and seconds to wait for the error that made its peers fail."""
 LONGEST = 20_000
-"""Characters of a traceback that are handed on: a pipe holds no more than 64 K until somebody reads it."""
+"""Characters of a traceback that are passed on: a pipe holds only 64 K until it is read."""
 
 
 class RankFailed(RuntimeError):
-    """A process of the run has failed: its own traceback, or how it ended."""
+    """A process of the run has failed; the message has its traceback, or how it ended."""
+
+
+class _Started(NamedTuple):
+    """A process of the run, and where to read the error that it sends."""
+
+    rank: int
+    process: BaseProcess
+    reader: Connection
 
 
 @dataclass(frozen=True)
 class _Failure:
-    """How a process ended: to blame is the one with the lowest ``guilt``."""
+    """How a process ended; the one with the lowest ``guilt`` is to blame."""
 
     guilt: int
     error: BaseException
 
 
-def spawn(function: Callable[..., Any], nproc: int, *args: Any) -> None:
-    """Calls ``function(*args)`` in ``nproc`` new processes, each of which finds its place in the environment.
+def spawn(function: Callable[..., object], nproc: int, *args: object) -> None:
+    """Call ``function(*args)`` in ``nproc`` new processes, each of which finds its place in the environment.
 
-    The first one that fails ends all others, and its error is raised here: a :class:`UserError` as such.
+    The first that fails ends all others, and its error is raised here.
 
     Args:
-        function: of a module, as the processes import it.
+        function: importable, as each process imports it.
 
     Raises:
         UserError: what a process raised.
-        RankFailed: a process raised something else, or ended without a word.
-        KeyboardInterrupt: somebody interrupted the processes.
+        RankFailed: a process raised something else, or ended without raising.
+        KeyboardInterrupt: the processes were interrupted.
     """
     context = multiprocessing.get_context("spawn")
-    # The store in which they meet: it chooses a free port by itself, and outlives each of them.
+    # The store in which they meet chooses a free port by itself, and outlives all of them.
     store = dist.TCPStore(HOST, 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
-    members = []
+    members: list[_Started] = []
     try:
         for rank in range(nproc):
             reader, writer = context.Pipe(duplex=False)
@@ -64,27 +74,28 @@ def spawn(function: Callable[..., Any], nproc: int, *args: Any) -> None:
             process = context.Process(target=_member, args=(*own, function, args))
             process.start()
             writer.close()
-            members.append((rank, process, reader))
+            members.append(_Started(rank, process, reader))
         failures = _wait(members)
     finally:
-        for _, process, _ in members:
-            if process.is_alive():
-                process.terminate()
-        for _, process, _ in members:
-            process.join(PATIENCE)
-            process.kill()
-            process.join()
+        for member in members:
+            if member.process.is_alive():
+                member.process.terminate()
+        for member in members:
+            member.process.join(PATIENCE)
+            member.process.kill()
+            member.process.join()
     if failures:
         raise min(failures, key=lambda failure: failure.guilt).error
 
 
-def _wait(members: list[tuple[int, Any, Any]]) -> list[_Failure]:
-    """The failures, as soon as it is known who is to blame; none when all are done."""
-    running = {process.sentinel: (rank, process, reader) for rank, process, reader in members}
+def _wait(members: list[_Started]) -> list[_Failure]:
+    """The failures, as soon as it is clear which process is to blame; none if all finished."""
+    running = {member.process.sentinel: member for member in members}
     failures: list[_Failure] = []
     deadline = float("inf")
     while running and time.monotonic() < deadline:
-        for sentinel in connection.wait(list(running), timeout=None if not failures else 0.1):
+        ended = connection.wait(list(running), timeout=None if not failures else 0.1)
+        for sentinel in [one for one in running if one in ended]:
             rank, process, reader = running.pop(sentinel)
             process.join()
             if process.exitcode:
@@ -99,17 +110,18 @@ def _wait(members: list[tuple[int, Any, Any]]) -> list[_Failure]:
 _USER, _ERROR, _SILENT, _LOST = range(4)
 
 
-def _failure(rank: int, exit_code: int, reader: Any) -> _Failure:
+def _failure(rank: int, exit_code: int, reader: Connection) -> _Failure:
+    """How a process with this exit code ended, by its own account if it has sent one."""
     try:
         guilt, sentence, trace = reader.recv()
-    except EOFError:  # it had no time for a word
+    except EOFError:  # it ended before it could send anything
         if exit_code in (INTERRUPTED, -signal.SIGINT):
             return _Failure(_USER, KeyboardInterrupt())
-        how = f"exit code {exit_code}"
+        how = f"with exit code {exit_code}"
         if exit_code < 0:
-            how = f"signal {signal.Signals(-exit_code).name}"
+            how = f"by signal {signal.Signals(-exit_code).name}"
             how += " (the system may have run out of memory)" if exit_code == -signal.SIGKILL else ""
-        return _Failure(_SILENT, RankFailed(f"rank {rank} ended without an error of its own, by {how}"))
+        return _Failure(_SILENT, RankFailed(f"rank {rank} ended {how}, without raising an error"))
     failed = RankFailed(f"rank {rank} failed:\n{trace}")
     if guilt != _USER:
         return _Failure(guilt, failed)
@@ -126,19 +138,19 @@ def _member(
     nproc: int,
     port: int,
     start_method: str,
-    writer: Any,
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
+    writer: Connection,
+    function: Callable[..., object],
+    args: tuple[object, ...],
 ) -> None:
     """What a new process does."""
-    multiprocessing.set_start_method(start_method, force=True)  # for loaders' workers; it inherits "spawn"
+    multiprocessing.set_start_method(start_method, force=True)  # or loaders' workers would be spawned
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() // nproc))
     own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": nproc, "LOCAL_WORLD_SIZE": nproc}
     os.environ.update({name: str(value) for name, value in own.items()})
     os.environ.update(MASTER_ADDR=HOST, MASTER_PORT=str(port))
-    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # there is a store already: nobody has to open one
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # the store exists already; no rank has to open one
     try:
         function(*args)
     except KeyboardInterrupt:
@@ -157,7 +169,7 @@ def _end_with_parent() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Terminates this process, which keeps what it has learnt, once ``parent`` (an id) is no longer its parent."""
+    """Terminate this process, which saves its state, once the process ``parent`` (an id) is no longer its parent."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -1,16 +1,16 @@
-"""What RecBole 1.2.1 needs in order to run today, each work-around a function in ``WORKAROUNDS``.
+"""What RecBole 1.2.1 needs in order to run today: each work-around is a function in ``WORKAROUNDS``.
 
-They run before any module of RecBole's is used (:mod:`.table`), as these read numpy's old names and ray while they
-are imported.
+They run before any other module of RecBole's is imported (see :mod:`.table`), as these read numpy's old names and ray
+at import.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import sys
 import types
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,19 @@ import torch
 from scipy import sparse
 
 from recbole_mqsa.errors import UserError
+from recbole_mqsa.interfaces import Json
 from recbole_mqsa.runs.atomic import write_whole
 from recbole_mqsa.runs.checkpoints import safe_load
 from recbole_mqsa.runs.logs import NOWHERE, tensorboard_folder
 from recbole_mqsa.runs.plain import convert, pack_leaf, plain, unpack
 from recbole_mqsa.settings.literals import literal
 
-from .patching import replace_once
+from .patching import Function, replace_once
 
 
 def numpy_aliases() -> None:
     """RecBole 1.2.1 with numpy >= 1.24. Without it: no ``np.float``, so MRR, MAP, GAUC and item features fail
-    in a process that made no Config; with numpy 2 no ``np.float_`` either, and Config itself fails."""
+    in a process that has created no Config; with numpy 2 no ``np.float_`` either, and Config itself fails."""
     aliases = {
         "bool": np.bool_,
         "int": np.int_,
@@ -59,8 +60,8 @@ def scipy_dok_update() -> None:
 
 def lazy_ray() -> None:
     """RecBole 1.2.1 with any ray. Without it: ``recbole.quick_start`` imports ray 2.6.3, which numpy 2 and
-    setuptools >= 81 break, though ray serves one function, ``objective_function``. Here ray is imported when
-    that one is called; ``import ray`` elsewhere stays what it was."""
+    setuptools >= 81 break, though only ``objective_function`` needs ray. Here ray is imported when that
+    function is called; ``import ray`` elsewhere works as before."""
     if "recbole.quick_start" in sys.modules:
         return
     known = sys.modules.get("ray")
@@ -75,7 +76,7 @@ def lazy_ray() -> None:
 
 def safe_checkpoints() -> None:
     """RecBole 1.2.1 with torch >= 2.6. Without it: a trainer saves its Config, numpy numbers and pickle
-    protocol 4, all of which ``torch.load`` refuses in its safe mode, so that every run dies at its final
+    protocol 4, all of which ``torch.load`` refuses in its safe mode, so every run fails at its final
     test; with an older torch, loading is unsafe. All trainers save and load through this module's name
     ``torch``."""
     from recbole.trainer import trainer
@@ -87,8 +88,8 @@ def safe_checkpoints() -> None:
 
 
 def array_parameters() -> None:
-    """RecBole 1.2.1 with torch >= 2.6. Without it: a loaded ItemKNN, EASE or SLIMElastic has no arrays, which
-    are no tensors and so are packed in a safe checkpoint (see ``safe_checkpoints``)."""
+    """RecBole 1.2.1 with torch >= 2.6. Without it: a loaded ItemKNN, EASE or SLIMElastic lacks its arrays, which
+    are not tensors and so are packed in a safe checkpoint (see ``safe_checkpoints``)."""
     from recbole.model.abstract_recommender import AbstractRecommender
 
     def unpacking(load: Callable[..., None]) -> Callable[..., None]:
@@ -99,13 +100,13 @@ def array_parameters() -> None:
 
 def whole_downloads() -> None:
     """RecBole 1.2.1. Without it: a download raises at its end unless there is a process group, asks on the
-    terminal above 1 GB, and when it breaks off leaves a folder that is then taken for the data set."""
+    terminal above 1 GB, and when it breaks off leaves a folder that later passes for the data set."""
     from recbole.data.dataset import Dataset
 
     from recbole_mqsa.data.download import fetch, needs_download
 
     def downloading(_: Callable[..., None]) -> Callable[..., None]:
-        def download(self: Any) -> None:
+        def download(self: Dataset) -> None:
             if not self.config["local_rank"]:
                 try:
                     url = self._get_download_url("url")
@@ -119,11 +120,11 @@ def whole_downloads() -> None:
         return download
 
     def loading(load: Callable[..., None]) -> Callable[..., None]:
-        def load_data(self: Any, token: str, dataset_path: str) -> None:
+        def load_data(self: Dataset, token: str, dataset_path: str) -> None:
             try:
                 if needs_download(Path(dataset_path), token):
                     self._download()
-            finally:  # always met by all: a late process finds the folder finished and would not come
+            finally:  # all ranks wait here, even one that finds the data set downloaded already
                 if torch.distributed.is_available() and torch.distributed.is_initialized():
                     torch.distributed.barrier()
             load(self, token, dataset_path)
@@ -136,11 +137,11 @@ def whole_downloads() -> None:
 
 def literal_settings() -> None:
     """RecBole 1.2.1. Without it: every string among the settings is evaluated as a Python expression, so a
-    command line or a dictionary can run anything."""
+    command line or a dictionary can run any code."""
     from recbole.config import Config
 
-    def converting(_: Callable[..., Any]) -> Callable[..., Any]:
-        def convert(self: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    def converting(_: Function) -> Function:
+        def convert(self: Config, settings: Json) -> Json:
             return {key: literal(v) if isinstance(v, str) else v for key, v in settings.items()}
 
         return convert
@@ -149,12 +150,12 @@ def literal_settings() -> None:
 
 
 def own_argument_lists() -> None:
-    """RecBole 1.2.1. Without it: a Config adds its data set's keys to the list that all Configs of a process
-    share, so that one run's keys are known to the next."""
+    """RecBole 1.2.1. Without it: a Config adds its data set's keys to a list that all Configs of a process have
+    in common, so that one run's keys are known to the next."""
     from recbole.config import Config
 
     def copying(categorise: Callable[..., None]) -> Callable[..., None]:
-        def categorise_own(self: Any) -> None:
+        def categorise_own(self: Config) -> None:
             categorise(self)
             self.parameters = {category: list(names) for category, names in self.parameters.items()}
 
@@ -168,8 +169,8 @@ def tensorboard_in_run() -> None:
     wherever its other files go (see ``tensorboard_folder``)."""
     from recbole.trainer import trainer
 
-    def directing(writer_for: Callable[..., Any]) -> Callable[..., Any]:
-        def get_tensorboard(logger: Any) -> Any:
+    def directing(writer_for: Function) -> Function:
+        def get_tensorboard(logger: logging.Logger) -> object:
             folder = tensorboard_folder.get()
             if folder is None:
                 return writer_for(logger)
@@ -185,12 +186,12 @@ def tensorboard_in_run() -> None:
 
 
 def metrics_of_counts() -> None:
-    """RecBole 1.2.1. Without it: ItemCoverage, AveragePopularity, GiniIndex and TailPercentage end the
-    evaluation, whose collector moves all that it holds to the CPU, numbers and counters too."""
+    """RecBole 1.2.1. Without it: ItemCoverage, AveragePopularity, GiniIndex and TailPercentage make the evaluation
+    fail, as its collector moves all that it holds to the CPU, even numbers and counters."""
     from recbole.evaluator import Collector
 
-    def keeping_counts(get: Callable[..., Any]) -> Callable[..., Any]:
-        def get_data_struct(self: Any) -> Any:
+    def keeping_counts(get: Function) -> Function:
+        def get_data_struct(self: Collector) -> object:
             data = self.data_struct._data_dict
             counts = {name: data.pop(name) for name in list(data) if not isinstance(data[name], torch.Tensor)}
             struct = get(self)
@@ -204,20 +205,12 @@ def metrics_of_counts() -> None:
 
 
 def no_anomaly_detection() -> None:
-    """RecBole 1.2.1. Without it: whoever imports one sequential model imports SINE, whose file turns on torch's
-    anomaly detection for the whole process, and each training step of every model then records a stack trace
-    for each operation: several times slower where the operations are small."""
+    """RecBole 1.2.1. Without it: importing any sequential model imports SINE, whose file turns on torch's anomaly
+    detection for the whole process. Each training step of every model then records a stack trace for each
+    operation, which is several times slower where the operations are small."""
     before = torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
     importlib.import_module("recbole.model.sequential_recommender")
     torch.autograd.set_detect_anomaly(*before)
-
-
-def quiet_warnings() -> None:
-    """RecBole 1.2.1 with pandas 2, numpy 2, torch >= 2.4. Without it: every run prints pages of warnings of what
-    RecBole's own lines will break on one day; the versions that ``setup.py`` allows are those they work with."""
-    for category in (FutureWarning, DeprecationWarning):
-        for module in (r"recbole\.", r"numpy\._core\.fromnumeric"):
-            warnings.filterwarnings("ignore", category=category, module=module)
 
 
 WORKAROUNDS: tuple[Callable[[], None], ...] = (
@@ -232,14 +225,13 @@ WORKAROUNDS: tuple[Callable[[], None], ...] = (
     tensorboard_in_run,
     metrics_of_counts,
     no_anomaly_detection,
-    quiet_warnings,
 )
 
 
 class _StandIn(types.ModuleType):
-    """A module of some attributes of its own; the others are looked up when they are asked for."""
+    """A module with some attributes of its own; all others are looked up when they are used."""
 
-    def __init__(self, name: str, look_up: Callable[[str], Any], **own: Any) -> None:
+    def __init__(self, name: str, look_up: Callable[[str], Any], **own: object) -> None:
         super().__init__(name)
         vars(self).update(own, _look_up=look_up)
 
@@ -249,23 +241,23 @@ class _StandIn(types.ModuleType):
         return self._look_up(name)
 
 
-def _from_ray(name: str) -> Any:
-    """An attribute of ``ray.tune``, which is imported for it."""
+def _from_ray(name: str) -> object:
+    """An attribute of ``ray.tune``, which is imported now."""
     try:
         tune = importlib.import_module("ray.tune")
     except Exception as error:  # numpy 2 makes ray raise AttributeError
-        if "ray" not in sys.modules:  # its import broke off half-way
+        if "ray" not in sys.modules:  # its import failed half-way
             for module in [module for module in sys.modules if module.startswith("ray.")]:
                 del sys.modules[module]
         raise RuntimeError(
-            f"RecBole wants ray.tune.{name}, but ray cannot be imported ({type(error).__name__}: {error}): "
+            f"RecBole needs ray.tune.{name}, but ray cannot be imported ({type(error).__name__}: {error}): "
             'ray 2.6.3 works after pip install "numpy<2" "setuptools<81" "pyarrow<22".'
         ) from error
     return getattr(tune, name)
 
 
-def _save_checkpoint(state: dict[str, Any], file: str, **_: Any) -> None:
-    """What RecBole's trainers call for ``torch.save``; safe mode cannot read their pickle protocol 4."""
+def _save_checkpoint(state: Json, file: str, **_: object) -> None:
+    """Replace ``torch.save`` in RecBole's trainers, as safe mode cannot read their pickle protocol 4."""
     checkpoint = dict(state, config=plain(state["config"].final_config_dict))
     for entry in state.keys() - {"config", "state_dict", "optimizer"}:
         checkpoint[entry] = convert(state[entry], pack_leaf)

@@ -1,24 +1,22 @@
-"""What RecBole's own functions do for our models, each a wrapper of the function that it stands in for.
+"""What RecBole's functions do for our models: each function here wraps the one of RecBole's that it names.
 
-These serve those who enter through RecBole; this package's own path calls the same functions directly. All that
-is needed is imported at the first call, since RecBole may be in the middle of its own import here.
+They serve those who enter through RecBole; this package's own path calls the same code directly. Imports wait until
+the first call, since RecBole may still be importing itself when this module is loaded.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable
 
-from .patching import resolve
-
-Function = Callable[..., Any]
+from ..interfaces import Json, Settings
+from .patching import Function, resolve
 
 
 def with_our_yaml(load: Function) -> Function:
-    """``Config._update_internal_config_dict``: our files where RecBole reads its own of the same kind."""
+    """``Config._update_internal_config_dict``: reads our yaml files after RecBole's of the same kind."""
 
-    def load_with_ours(config: Any, file: str) -> Any:
-        loaded = load(config, file)
+    def load_with_ours(config: Settings, file: str) -> Json:
+        loaded: Json = load(config, file)
         if resolve("recbole_mqsa.settings.spec:is_served")(config):
             for path in resolve("recbole_mqsa.settings.files:beside")(config, Path(file).name):
                 load(config, str(path))
@@ -28,9 +26,9 @@ def with_our_yaml(load: Function) -> Function:
 
 
 def checking_settings(complete: Function) -> Function:
-    """``Config._set_default_parameters``: our models' settings are checked before RecBole completes them."""
+    """``Config._set_default_parameters``: checks our models' settings before RecBole completes them."""
 
-    def check_and_complete(config: Any) -> None:
+    def check_and_complete(config: Settings) -> None:
         if resolve("recbole_mqsa.settings.spec:is_ours")(config.model_class):
             resolve("recbole_mqsa.settings.check:check_settings")(config)
         complete(config)
@@ -39,52 +37,64 @@ def checking_settings(complete: Function) -> Function:
 
 
 def our_loaders(get_dataloader: Function) -> Function:
-    """``get_dataloader``: ours for what we serve, RecBole's for others."""
+    """``get_dataloader``: our loaders for the models that we serve, RecBole's for others."""
 
-    def get(config: Any, phase: str) -> Any:
-        own = resolve("recbole_mqsa.training.build:loader_class")(config, phase)
+    def get(config: Settings, phase: str) -> Function:
+        own: Function | None = resolve("recbole_mqsa.training.build:loader_class")(config, phase)
         return own or get_dataloader(config, phase)
 
     return get
 
 
 def masking_seen_items(full_sort_scores: Function) -> Function:
-    """``full_sort_scores``: what it recommends leaves out seen items, as evaluation does."""
+    """``full_sort_scores``: leaves out seen items, as evaluation does."""
 
-    def scores(uid_series: Any, model: Any, test_data: Any, device: Any = None) -> Any:
-        recommend = resolve("recbole_mqsa.recommend.recommender:full_sort_scores")
-        return recommend(uid_series, model, test_data, device, otherwise=full_sort_scores)
+    def scores(*args: object, **kwargs: object) -> object:
+        ours = resolve("recbole_mqsa.recommend.recommender:full_sort_scores")
+        return ours(*args, otherwise=full_sort_scores, **kwargs)
 
     return scores
 
 
 def ranking_by_blocks(full_sort_topk: Function) -> Function:
-    """``full_sort_topk``: the same, and no score of all items of all users at once."""
+    """``full_sort_topk``: leaves out seen items, and never holds all scores of all users."""
 
-    def topk(uid_series: Any, model: Any, test_data: Any, k: int, device: Any = None) -> Any:
-        recommend = resolve("recbole_mqsa.recommend.recommender:full_sort_topk")
-        return recommend(uid_series, model, test_data, k, device, otherwise=full_sort_topk)
+    def topk(*args: object, **kwargs: object) -> object:
+        ours = resolve("recbole_mqsa.recommend.recommender:full_sort_topk")
+        return ours(*args, otherwise=full_sort_topk, **kwargs)
 
     return topk
 
 
 def loading_safely(_: Function) -> Function:
-    """``load_data_and_model``: without unpickling anything but plain data and tensors."""
+    """``load_data_and_model``: unpickles plain data and tensors only."""
 
-    def load_data_and_model(model_file: str) -> Any:
+    def load_data_and_model(model_file: str) -> object:
         return resolve("recbole_mqsa.training.load:load_data_and_model")(model_file)
 
     return load_data_and_model
 
 
-def trainer_of(model: str) -> Any:
-    """``recbole.trainer.<Model>Trainer`` of a model of ours."""
-    return resolve("recbole_mqsa.training.build:our_trainer")(_class(model))
+def quietly(run: Function) -> Function:
+    """``run_recbole``: hides warnings about RecBole's own code, which a user cannot act on."""
+
+    def run_quietly(*args: object, **kwargs: object) -> object:
+        with resolve("recbole_mqsa.runs.logs:quiet")():
+            return run(*args, **kwargs)
+
+    return run_quietly
 
 
-def dataset_of(model: str) -> Any:
-    """``recbole.data.dataset.<Model>Dataset`` of a model of ours."""
-    return resolve("recbole_mqsa.data.dataset:SequenceDataset")
+def trainer_of(model: str) -> type:
+    """The ``recbole.trainer.<Model>Trainer`` of a model of ours."""
+    trainer: type = resolve("recbole_mqsa.training.build:our_trainer")(_class(model))
+    return trainer
+
+
+def dataset_of(model: str) -> type:
+    """The ``recbole.data.dataset.<Model>Dataset`` of a model of ours."""
+    dataset: type = resolve("recbole_mqsa.data.dataset:SequenceDataset")
+    return dataset
 
 
 def _class(model: str) -> type:

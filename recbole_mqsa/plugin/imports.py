@@ -1,4 +1,4 @@
-"""Waits for RecBole: changes it as soon as somebody imports it, so that ``import recbole_mqsa`` itself is quick."""
+"""Acts when RecBole is imported, rather than importing it, so that ``import recbole_mqsa`` itself is fast."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any
 
 
 def when_imported(name: str, then: Callable[[], None]) -> None:
-    """Call ``then`` right after the package ``name`` is first imported; at once if it is imported already."""
+    """Call ``then`` right after the package ``name`` is first imported, or at once if it is imported already."""
     if name in sys.modules:
         then()
     else:
@@ -30,17 +29,24 @@ class _Watcher(importlib.abc.MetaPathFinder):
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname != self.name:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        sys.meta_path.remove(self)  # for this look-up, which Python's own finders answer
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            sys.meta_path.insert(0, self)  # whoever only looks for the package has not imported it
         if spec is not None and spec.loader is not None:
-            spec.loader = _CallingBack(spec.loader, self.then)
+            spec.loader = _CallingBack(spec.loader, self._call_once)
         return spec
+
+    def _call_once(self) -> None:
+        sys.meta_path.remove(self)
+        self.then()
 
 
 class _CallingBack(importlib.abc.Loader):
-    """A package's own loader, and then a call."""
+    """Loads a package with its own loader, and then makes a call."""
 
-    def __init__(self, loader: Any, then: Callable[[], None]) -> None:
+    def __init__(self, loader: importlib.abc.Loader, then: Callable[[], None]) -> None:
         self.loader, self.then = loader, then
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
@@ -55,7 +61,7 @@ class _CallingBack(importlib.abc.Loader):
 
 
 class Aliases(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Modules under a second name, imported when somebody asks for it.
+    """Finds modules under a second name, and imports them when that name is imported.
 
     Args:
         modules: the second name of each module to its real one.
@@ -75,4 +81,4 @@ class Aliases(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__, module.__loader__ = self._own  # the import system has just put the alias's there
+        module.__spec__, module.__loader__ = self._own  # the import system has just set those of the alias

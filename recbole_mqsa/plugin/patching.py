@@ -1,4 +1,4 @@
-"""The two ways in which a name of another library is replaced."""
+"""Replacing functions of another library, and importing objects late."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+Function = Callable[..., Any]
+"""A function or method of another library, or what replaces it."""
 
-def replace_once(owner: Any, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """Put ``wrap(original)`` in the place of ``owner.name``; a second call changes nothing."""
+
+def replace_once(owner: object, name: str, wrap: Callable[[Function], Function]) -> None:
+    """Replace ``owner.name`` by ``wrap(original)``; a second call changes nothing."""
     original = getattr(owner, name)
     if not hasattr(original, "replaced_by_recbole_mqsa"):
         replacement = functools.wraps(original)(wrap(original))

@@ -1,13 +1,14 @@
-"""Everything of RecBole's that this package changes, in two tables: what mends it, and what makes it know our models.
+"""All that this package changes in RecBole, in two tables: work-arounds, and hooks that make it know our models.
 
-``install`` runs once RecBole is imported. No file of RecBole's is changed.
+``install`` runs when RecBole is first imported. No file of RecBole's is changed.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from types import ModuleType
+from typing import Any, Callable
 
 from recbole_mqsa.model.registry import MODELS
 
@@ -17,23 +18,24 @@ from .imports import Aliases
 from .patching import replace_once
 
 HOOKS = (
-    # where, name, what wraps it, and whom it serves
     ("recbole.config:Config", "_update_internal_config_dict", hooks.with_our_yaml),
     ("recbole.config:Config", "_set_default_parameters", hooks.checking_settings),
     ("recbole.data.utils", "get_dataloader", hooks.our_loaders),
     ("recbole.utils.case_study", "full_sort_scores", hooks.masking_seen_items),
     ("recbole.utils.case_study", "full_sort_topk", hooks.ranking_by_blocks),
+    ("recbole.quick_start", "run_recbole", hooks.quietly),
+    ("recbole.quick_start.quick_start", "run_recbole", hooks.quietly),
     ("recbole.quick_start", "load_data_and_model", hooks.loading_safely),
     ("recbole.quick_start.quick_start", "load_data_and_model", hooks.loading_safely),
 )
-"""Functions and methods of RecBole's, each wrapped for our models and left as it is for others."""
+"""Functions and methods of RecBole's, and what wraps each; for other models they do what they did."""
 
 FAMILIES = ("general_recommender", "sequential_recommender")
-"""RecBole's packages of models, the first of which is asked first: a model of ours replaces one of its name."""
+"""RecBole's packages of models, in the order in which it searches them: ours replaces one of the same name."""
 
 
 def install() -> None:
-    """Mend RecBole and make it know our models; calling it again changes nothing."""
+    """Apply the work-arounds and the hooks, and register our models; calling it again changes nothing."""
     for workaround in WORKAROUNDS:
         workaround()
     for place, name, wrap in HOOKS:
@@ -58,12 +60,12 @@ def _owner(place: str) -> Any:
     return getattr(found, name) if name else found
 
 
-def _answer(module: Any, ending: str, look_up: Any) -> None:
-    """Make ``module.<Model><ending>`` exist for each of our models, made when it is asked for."""
+def _answer(module: ModuleType, ending: str, look_up: Callable[[str], type]) -> None:
+    """Let ``module.<Model><ending>`` exist for each of our models, looked up when it is used."""
 
-    def __getattr__(name: str) -> Any:  # PEP 562
+    def __getattr__(name: str) -> type:  # PEP 562
         if name.endswith(ending) and (model := name[: -len(ending)]) in MODELS:
             return look_up(model)
         raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
 
-    module.__getattr__ = __getattr__
+    module.__getattr__ = __getattr__  # type: ignore[method-assign]

@@ -16,7 +16,7 @@ LOCK = ".lock"
 
 
 def write_whole(file: Path, write: Callable[[Path], object]) -> None:
-    """Replace ``file`` by what ``write`` writes to a draft beside it: whoever looks sees the old or the new one.
+    """Replace ``file`` by what ``write`` writes to a draft beside it: readers see the old file or the new one.
 
     The draft is on the disk before it takes the file's place, so that no crash leaves an empty file.
     """
@@ -34,13 +34,15 @@ def write_text(file: Path, text: str) -> None:
 
 @contextmanager
 def locked(folder: Path, who: str) -> Iterator[None]:
-    """Keep other processes out of a folder, which exists; the lock ends with this process, however it ends.
+    """Keep other processes out of an existing folder; the lock ends with this process, however it ends.
+
+    Its file stays, as removing it could let two processes each hold a file of that name.
 
     Args:
-        who: what another holder would be, as in 'another run'.
+        who: what to call another holder, such as 'another run'.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process holds the folder.
     """
     lock = FileLock(folder / LOCK, timeout=0)
     try:
@@ -52,5 +54,4 @@ def locked(folder: Path, who: str) -> Iterator[None]:
     try:
         yield
     finally:
-        (folder / LOCK).unlink(missing_ok=True)  # while it is held: whoever waits for it sees that it is gone
         lock.release()

@@ -1,8 +1,7 @@
-"""What a run leaves behind: one folder of its own, and nothing outside it.
+"""The folder of a run, outside which it writes nothing.
 
-``result.json`` the figures and all settings, ``run.log`` what was printed, ``checkpoint.pth`` the
-best epoch, ``epochs.csv`` losses and metrics by epoch, ``epochs.png`` their picture, ``ranks.npz`` the
-rank of each test item.
+``result.json`` holds the figures and all settings, ``run.log`` what was printed, ``checkpoint.pth`` the best epoch,
+``epochs.csv`` losses and metrics by epoch, ``epochs.png`` their plot, ``ranks.npz`` the rank of each test item.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from ..errors import UserError
+from ..interfaces import Json
 from .atomic import locked, write_text
 from .logs import LOG
 
@@ -29,7 +28,7 @@ CHECKPOINT, RESULT = "checkpoint.pth", "result.json"
 
 
 def new_folder(model: str, dataset: str) -> Path:
-    """A folder below ``runs/`` whose name no other run can take; it is not made."""
+    """A folder below ``runs/`` with a name that no other run takes; it is not created."""
     return Path("runs") / f"{model}-{dataset}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
 
 
@@ -37,14 +36,14 @@ def new_folder(model: str, dataset: str) -> Path:
 def claimed(
     model: str, dataset: str, output_dir: str | os.PathLike[str] | None = None, resume: bool = False
 ) -> Iterator[Path]:
-    """Makes the folder of one run and keeps all other runs out of it.
+    """Create the folder of one run and keep all other runs out of it.
 
-    Without ``output_dir`` it is one below ``runs/`` whose name no other run can take. If the run ends in a
-    :class:`UserError` before its first checkpoint, a folder made here is removed again. With ``resume``
-    the folder may hold an unfinished run, but for one that another process is writing.
+    Without ``output_dir`` it is a new one below ``runs/``. If the run ends in a :class:`UserError` before its first
+    checkpoint, a folder created here is removed again. With ``resume`` the folder may hold an unfinished run, unless
+    another process is writing it.
 
     Raises:
-        UserError: ``output_dir`` holds a run, finished or not, or cannot be made.
+        UserError: ``output_dir`` holds a run, finished or not, or cannot be created.
     """
     folder = Path(output_dir) if output_dir is not None else new_folder(model, dataset)
     new = not folder.exists()
@@ -52,13 +51,13 @@ def claimed(
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not resume:
-                (folder / LOG).open("x").close()  # of two runs at once, one fails here
+                (folder / LOG).open("x").close()  # if two runs start at once, one fails here
             held.enter_context(locked(folder, "another run"))
         except FileExistsError as problem:
             raise UserError(_taken(folder)) from problem
         except OSError as problem:
             raise UserError(
-                f"output_dir {folder} cannot be made ({problem.strerror}); name another folder"
+                f"output_dir {folder} cannot be created ({problem.strerror}); name another folder"
             ) from problem
         try:
             yield folder
@@ -75,16 +74,16 @@ def _taken(folder: Path) -> str:
     return f"output_dir {folder} already holds {state} run; name another folder or move it away"
 
 
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """What ``result.json`` holds; None while the run is not finished."""
+def read_result(folder: Path) -> Json | None:
+    """The content of ``result.json``; None while the run is not finished."""
     file = folder / RESULT
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
 
 def write_ranks(folder: Path, users: torch.Tensor, ranks: torch.Tensor, frequency: np.ndarray) -> None:
-    """``ranks.npz``, of each test sample, [S] each: ``users``, ``ranks`` and ``frequency``.
+    """Write ``ranks.npz``: ``users``, ``ranks`` and ``frequency``, [S] each, one entry per test sample.
 
-    A rank is -1 where the item is never hit; the frequency is that of the test item's transition in training.
+    A rank is -1 where no list holds the item; the frequency is that of the test item's transition in training.
     """
     limited = ranks.where(ranks < np.iinfo(np.int32).max, -1)
     np.savez_compressed(
@@ -95,13 +94,13 @@ def write_ranks(folder: Path, users: torch.Tensor, ranks: torch.Tensor, frequenc
     )
 
 
-def write_result(folder: Path, result: dict[str, Any]) -> None:
-    """``result.json``, whole or not at all: its presence says that the run is finished."""
+def write_result(folder: Path, result: Json) -> None:
+    """Write ``result.json``, whole or not at all: its presence means that the run is finished."""
     write_text(folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_epochs(folder: Path, history: list[dict[str, Any]]) -> None:
-    """``epochs.csv``, a row an epoch; empty where an epoch was not evaluated."""
+def write_epochs(folder: Path, history: list[Json]) -> None:
+    """Write ``epochs.csv``, a row per epoch; metrics are empty where an epoch was not evaluated."""
     columns = list(dict.fromkeys(key for row in history for key in row))
     with open(folder / "epochs.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, columns)

@@ -1,4 +1,4 @@
-"""Where RecBole's messages and its tensorboard events go while a run lasts."""
+"""Where RecBole's messages and its tensorboard events go during a run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,12 +15,12 @@ from pathlib import Path
 LOG = "run.log"
 NOWHERE = Path(os.devnull)
 tensorboard_folder: ContextVar[Path | None] = ContextVar("tensorboard_folder", default=None)
-"""Where trainers made in this context write their tensorboard events, or ``NOWHERE``; None leaves it to RecBole."""
+"""Where trainers created in this context write tensorboard events, or ``NOWHERE``; None leaves it to RecBole."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class _PlainFormatter(logging.Formatter):
-    """Without the colours that RecBole writes for a terminal."""
+class _ColourlessFormatter(logging.Formatter):
+    """Removes the colours that RecBole adds for a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         return _COLOUR.sub("", super().format(record))
@@ -27,9 +28,9 @@ class _PlainFormatter(logging.Formatter):
 
 @contextmanager
 def logging_to(folder: Path, level: str = "INFO") -> Iterator[logging.Logger]:
-    """RecBole's messages to ``run.log`` and the terminal, its tensorboard events below ``folder``.
+    """Within, send RecBole's messages to ``run.log`` and the terminal, its tensorboard events below ``folder``.
 
-    Handlers that the calling program has set up stay, and are back in charge afterwards.
+    The handlers of the calling program stay, and the logger is as before afterwards.
     """
     logger = logging.getLogger()
     before = logger.level
@@ -37,8 +38,8 @@ def logging_to(folder: Path, level: str = "INFO") -> Iterator[logging.Logger]:
         logging.FileHandler(folder / LOG, encoding="utf-8"),
         logging.StreamHandler(sys.stderr),
     )
-    file.setFormatter(_PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
-    screen.setFormatter((logging.Formatter if sys.stderr.isatty() else _PlainFormatter)("%(message)s"))
+    file.setFormatter(_ColourlessFormatter("%(asctime)s %(levelname)s %(message)s"))
+    screen.setFormatter((logging.Formatter if sys.stderr.isatty() else _ColourlessFormatter)("%(message)s"))
     screen.setLevel(level.upper())
     token = tensorboard_folder.set(folder / "tensorboard")
     logger.setLevel(level.upper())
@@ -56,7 +57,7 @@ def logging_to(folder: Path, level: str = "INFO") -> Iterator[logging.Logger]:
 
 @contextmanager
 def logging_nowhere() -> Iterator[logging.Logger]:
-    """For a process that is not the main one of its run: only errors are told, and nothing is written."""
+    """Within, log errors only and write no files: for a process that is not the main one of its run."""
     logger = logging.getLogger()
     before = logger.level
     token = tensorboard_folder.set(NOWHERE)
@@ -66,3 +67,16 @@ def logging_nowhere() -> Iterator[logging.Logger]:
     finally:
         tensorboard_folder.reset(token)
         logger.setLevel(before)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within, hide the warnings that RecBole's own code causes about future versions of other libraries.
+
+    ``setup.py`` allows only versions with which that code works. Afterwards the caller's filters apply again.
+    """
+    with warnings.catch_warnings():
+        for category in (FutureWarning, DeprecationWarning):
+            for module in (r"recbole\.", r"numpy\._core\.fromnumeric"):
+                warnings.filterwarnings("ignore", category=category, module=module)
+        yield

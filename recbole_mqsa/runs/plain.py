@@ -1,6 +1,6 @@
-"""Values as plain data, which json and torch's safe mode accept.
+"""Plain data: values that json and torch's safe mode accept.
 
-What a checkpoint holds besides tensors is packed so that torch's safe mode reads it back.
+Whatever a checkpoint holds besides tensors is packed so that torch's safe mode reads it back.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ import torch
 from scipy import sparse
 
 
-def plain(value: Any) -> Any:
-    """``value`` in numbers, strings, lists, dictionaries and None, which json and safe loading accept.
+def plain(value: object) -> Any:
+    """``value`` as plain data: numbers, strings, lists, dictionaries and None.
 
-    Devices, types, enum members and paths become their text; numpy's numbers and arrays become Python's. A
-    dictionary's entries without such a form are left out.
+    Devices, dtypes, enum members and paths become text; numpy's numbers and arrays become Python's. Entries of a
+    dictionary that have no plain form are left out.
 
     Raises:
-        TypeError: ``value`` itself has no such form.
+        TypeError: ``value`` itself has no plain form.
     """
     return convert(value, _plain_leaf)
 
 
 class _NoPlainForm(TypeError):
-    """A value that is more than data."""
+    """Raised for a value that is more than data."""
 
 
-def convert(value: Any, leaf: Callable[[Any], Any]) -> Any:
+def convert(value: object, leaf: Callable[[object], Any]) -> Any:
+    """``value`` with ``leaf`` applied to everything in it that is no mapping or collection."""
     if isinstance(value, Mapping):
         converted = {}
         for key, entry in value.items():
@@ -44,10 +45,10 @@ def convert(value: Any, leaf: Callable[[Any], Any]) -> Any:
     return leaf(value)
 
 
-def _plain_leaf(value: Any) -> Any:
+def _plain_leaf(value: object) -> Any:
     if isinstance(value, (Enum, Path, torch.device, torch.dtype)):
         return str(value)
-    if isinstance(value, (np.generic, np.ndarray)):  # before float, of which np.float64 is one
+    if isinstance(value, (np.generic, np.ndarray)):  # before float, as np.float64 is a float
         return convert(value.tolist(), _plain_leaf)
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
@@ -61,9 +62,9 @@ _KIND = "recbole_mqsa.kind"  # marks a packed array in a checkpoint
 
 
 def pack_leaf(value: Any) -> Any:
-    """Tensors stay, arrays and sparse matrices become tensors that ``unpack`` knows.
+    """A tensor as it is, an array or sparse matrix as tensors that ``unpack`` turns back, all else as plain data.
 
-    A module that a model lists besides its parameters has no such form: ``state_dict`` holds it already.
+    A module that a model lists among its other parameters has no such form; ``state_dict`` holds it already.
     """
     if isinstance(value, torch.Tensor):
         return value
@@ -78,7 +79,7 @@ def pack_leaf(value: Any) -> Any:
 
 
 def unpack(value: Any) -> Any:
-    """What ``pack_leaf`` packed, at any depth."""
+    """Turn back what ``pack_leaf`` packed, at any depth."""
     if isinstance(value, list):
         return [unpack(entry) for entry in value]
     if not isinstance(value, dict):

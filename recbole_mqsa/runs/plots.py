@@ -1,14 +1,15 @@
-"""The picture of a run's epochs."""
+"""The plot of a run's epochs."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+
+from ..interfaces import Json
 
 
-def plot_epochs(folder: Path, history: list[dict[str, Any]], metric: str, best_epoch: int | None) -> None:
-    """``epochs.png``: the losses and the validation metric by epoch."""
+def plot_epochs(folder: Path, history: list[Json], metric: str, best_epoch: int | None) -> None:
+    """Draw ``epochs.png``: the losses and the validation metric by epoch."""
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # its first use announces its fonts
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

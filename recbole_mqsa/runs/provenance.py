@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import recbole
 import torch
 
 from .. import __version__
+from ..interfaces import Json
 from ..settings.locations import PACKAGE
 
 
 def peak_memory_bytes() -> dict[str, int]:
-    """The largest memory that this process has held so far, and the largest on the GPU if there is one."""
+    """The peak memory of this process so far, and its peak on the GPU if there is one."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
     memory = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
     if torch.cuda.is_available():
@@ -29,11 +29,11 @@ def peak_memory_bytes() -> dict[str, int]:
     return memory
 
 
-def environment(command: Sequence[str] | None = None) -> dict[str, Any]:
+def environment(command: Sequence[str] | None = None) -> Json:
     """Date, command, commit (of a checkout), versions and hardware, for the record.
 
     Args:
-        command: what is recorded as such; by default that of the process.
+        command: the command to record; by default that of the process.
     """
     packages = ("recbole", "torch", "numpy", "scipy", "pandas")
     versions = {"recbole_mqsa": __version__, "python": platform.python_version()}
@@ -51,14 +51,14 @@ def environment(command: Sequence[str] | None = None) -> dict[str, Any]:
     }
 
 
-def from_start_to_end(start: dict[str, Any], end: dict[str, Any]) -> dict[str, Any]:
-    """The record of a run: what held at its start, and under ``changed_while_running`` what no longer did."""
+def from_start_to_end(start: Json, end: Json) -> Json:
+    """The environment at a run's start, and under ``changed_while_running`` what differed at its end."""
     changed = {key: end[key] for key in ("commit", "versions", "hardware") if start.get(key) != end.get(key)}
     return {**start, **({"changed_while_running": changed} if changed else {})}
 
 
 def _program(path: Path) -> str:
-    """The program by its place in this project, else by its name: other paths are this machine's own."""
+    """The program by its path in this project, else by its name: any other path is private to this machine."""
     path = path.resolve()
     return path.relative_to(PACKAGE.parent).as_posix() if PACKAGE.parent in path.parents else path.name
 
@@ -74,19 +74,20 @@ def _commit() -> str | None:
 
 
 def _processor() -> str:
+    """The CPU's name and generation."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return platform.processor()
     found = dict(re.findall(r"^(model name|cpu family|model)\s*:\s*(.+)$", text, re.MULTILINE))
     name = found.get("model name", platform.processor())
-    if {"cpu family", "model"} <= found.keys():  # a name may be that of several generations
+    if {"cpu family", "model"} <= found.keys():  # one name may stand for several generations
         name += f" (family {found['cpu family']}, model {found['model']})"
     return name
 
 
-def portable(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings in which data inside RecBole's package has no path of this machine."""
+def portable(settings: Json) -> Json:
+    """Settings without this machine's path to data inside RecBole's package."""
     packages = Path(recbole.__file__).resolve().parents[1]
     path = Path(settings["data_path"]).resolve()
     inside = packages in path.parents

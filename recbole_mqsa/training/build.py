@@ -1,56 +1,63 @@
-"""Data set, loaders, model and trainer of a run, from its settings."""
+"""Build the data set, loaders, model and trainer of a run from its settings."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import recbole.data
 import recbole.data.dataset
-from recbole.data.utils import create_samplers, get_dataloader
-from recbole.utils import ModelType, get_model, get_trainer
+from recbole.data.dataset import Dataset
+from recbole.data.utils import _create_sampler, get_dataloader
+from recbole.sampler.sampler import AbstractSampler
+from recbole.utils import EvaluatorType, ModelType, get_model, get_trainer
 
 from ..data.dataset import SequenceDataset
 from ..data.loader import MaskedEvalLoader, SequenceTrainLoader
+from ..data.sampled_loader import CandidateEvalLoader, PairEvalLoader
 from ..errors import UserError
+from ..interfaces import Loader, Loaders, Model, Settings
 from ..model.transition import attach_transition
 from ..settings.spec import is_ours, is_served, needs_only_order, spec_of
 from .trainer import CountingTrainer, RunTrainer, SequenceTrainer
 
 TRAINERS = {"samples": RunTrainer, "sequences": SequenceTrainer, "counts": CountingTrainer}
-"""Who trains a model, by its spec's ``training``."""
+"""The trainer of a model, by the ``training`` of its spec."""
 
 
-def build_dataset(config: Any) -> Any:
+def build_dataset(config: Settings) -> Dataset:
     """The data set of a run: ours for every model that we serve, else RecBole's.
 
     Raises:
-        UserError: a model that takes more than users, items and their order.
+        UserError: the model reads more than users, items and their order.
     """
     if not is_served(config):
         return recbole.data.create_dataset(config)
     own = hasattr(recbole.data.dataset, f"{config.model}Dataset") and not is_ours(config.model_class)
     if own or not needs_only_order(config):
         raise UserError(
-            f"model '{config.model}' needs data beyond who did what in which order; run it with "
+            f"model '{config.model}' needs more data than users, items and their order; run it with "
             "recbole.quick_start.run_recbole after importing recbole_mqsa"
         )
     return SequenceDataset(config)
 
 
-def loader_class(config: Any, phase: str) -> Any:
-    """Our loader of a phase, 'train', 'valid' or 'test'; None where RecBole's serves.
+def loader_class(config: Settings, phase: str) -> Callable[..., Loader] | None:
+    """What makes our loader for a phase, 'train', 'valid' or 'test'; None where RecBole's own is used.
 
-    Models that do not train on whole sequences train on RecBole's own batches; sampled evaluation (``uni100``,
-    ``pop100``) is RecBole's for all.
+    Models that do not train on whole sequences train on RecBole's own batches.
     """
     if not is_served(config):
         return None
     if phase == "train":
         return None if spec_of(config.model_class).training == "samples" else SequenceTrainLoader
-    return MaskedEvalLoader if config["eval_args"]["mode"][phase] == "full" else None
+    if config["eval_args"]["mode"][phase] == "full":
+        return MaskedEvalLoader
+    by_value = config["eval_type"] == EvaluatorType.VALUE
+    return partial(PairEvalLoader if by_value else CandidateEvalLoader, phase=phase)
 
 
-def build_loaders(config: Any, dataset: Any) -> tuple[Any, Any, Any]:
+def build_loaders(config: Settings, dataset: Dataset) -> Loaders:
     """The training, validation and test loaders of a data set.
 
     Raises:
@@ -61,19 +68,28 @@ def build_loaders(config: Any, dataset: Any) -> tuple[Any, Any, Any]:
     parts = dataset.build()
     if not len(parts[2]):
         raise UserError(
-            f"eval_args {config['eval_args']} leaves nothing to test; name a split with a test part"
+            f"eval_args {config['eval_args']} leaves nothing to test; choose a split with a test part"
         )
-    samplers = create_samplers(config, dataset, parts)
-    phases = {"train": config["shuffle"], "valid": False, "test": False}
+    sampler = _training_sampler(config, dataset, parts)
+    phases = {"train": (sampler, config["shuffle"]), "valid": (None, False), "test": (None, False)}
     train, valid, test = (
         (loader_class(config, phase) or get_dataloader(config, phase))(config, part, sampler, shuffle=shuffle)
-        for (phase, shuffle), part, sampler in zip(phases.items(), parts, samplers)
+        for (phase, (sampler, shuffle)), part in zip(phases.items(), parts)
     )
     return train, valid, test
 
 
-def build_model(config: Any, dataset: Any) -> Any:
-    """The model that ``config`` names, with its transition, on its device.
+def _training_sampler(
+    config: Settings, dataset: Dataset, parts: list[SequenceDataset]
+) -> AbstractSampler | None:
+    """RecBole's sampler of training's negatives; evaluation has ``Candidates`` in its place."""
+    drawn = config["train_neg_sample_args"]
+    sampler = _create_sampler(dataset, parts, drawn["distribution"], config["repeatable"], drawn["alpha"])
+    return sampler and sampler.set_phase("train")
+
+
+def build_model(config: Settings, dataset: Dataset) -> Model:
+    """The model that ``config`` names, with its transition terms, on its device.
 
     Args:
         config: the settings.
@@ -83,13 +99,13 @@ def build_model(config: Any, dataset: Any) -> Any:
     return attach_transition(model, config, dataset).to(config["device"])
 
 
-def build_trainer(config: Any, model: Any) -> RunTrainer:
-    """The trainer of a model: ours, with RecBole's own for this model behind it where it has one."""
+def build_trainer(config: Settings, model: Model) -> RunTrainer:
+    """The trainer of a model; see :func:`trainer_class`."""
     return trainer_class(config)(config, model)
 
 
-def trainer_class(config: Any) -> type[RunTrainer]:
-    """:class:`RunTrainer` or a subclass; before RecBole's trainer of the model, if that is another's."""
+def trainer_class(config: Settings) -> type[RunTrainer]:
+    """Our trainer of a model; for RecBole's models, :class:`RunTrainer` on top of RecBole's own trainer."""
     if is_ours(config.model_class):
         return our_trainer(config.model_class)
     theirs = get_trainer(ModelType(config["MODEL_TYPE"]), config["model"])
@@ -97,5 +113,5 @@ def trainer_class(config: Any) -> type[RunTrainer]:
 
 
 def our_trainer(model_class: type) -> type[RunTrainer]:
-    """Who trains a model of ours."""
+    """The trainer of a model of ours."""
     return TRAINERS[spec_of(model_class).training]

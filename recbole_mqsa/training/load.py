@@ -1,19 +1,22 @@
-"""A run's checkpoint read back safely."""
+"""Load a run's checkpoint safely."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from recbole.data.dataset import Dataset
 from recbole.utils import init_seed
 
+from ..interfaces import Json, Loader, Loaders, Model
 from ..runs.checkpoints import safe_load
 from ..runs.folder import CHECKPOINT
+from ..runs.logs import quiet
 from ..settings.config import Config
 from .build import build_dataset, build_loaders, build_model
 
-# What RecBole's Config works out by itself, and therefore must not be given.
+# Settings that RecBole's Config derives by itself and must not be given.
 _DERIVED = {
     "device", "eval_type", "MODEL_TYPE", "MODEL_INPUT_TYPE", "valid_metric_bigger", "single_spec", "local_rank",
     "valid_neg_sample_args", "test_neg_sample_args", "nproc", "world_size", "offset",
@@ -23,20 +26,20 @@ _DERIVED = {
 class Loaded(NamedTuple):
     """A trained model with its settings and data."""
 
-    config: Any
-    model: Any
-    dataset: Any
-    loaders: tuple[Any, Any, Any]
+    config: Config
+    model: Model
+    dataset: Dataset
+    loaders: Loaders
 
 
 class _TheirProtocol(Config):
-    """For what RecBole's own entry trained: its models with its data path."""
+    """Settings of a run that RecBole's own entry point trained, on RecBole's data path."""
 
     one_protocol = False
 
 
-def given_settings(saved: dict[str, Any]) -> dict[str, Any]:
-    """Settings that make RecBole's Config arrive at ``saved``, the plain settings of a checkpoint."""
+def given_settings(saved: Json) -> Json:
+    """Settings from which RecBole's Config derives ``saved``, the settings of a checkpoint as plain data."""
     settings = {key: value for key, value in saved.items() if key not in _DERIVED}
     settings["data_path"] = os.path.dirname(settings["data_path"].rstrip(os.sep))
     if settings["train_neg_sample_args"]["distribution"] == "none":
@@ -45,7 +48,7 @@ def given_settings(saved: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_run(folder: Path) -> Loaded:
-    """The best epoch of the run in a folder.
+    """Load the best epoch of the run in a folder.
 
     Raises:
         UserError: there is no checkpoint, or it cannot be read safely.
@@ -54,12 +57,17 @@ def load_run(folder: Path) -> Loaded:
 
 
 def load_checkpoint(file: str | os.PathLike[str]) -> Loaded:
-    """Model, settings and data of a checkpoint that RecBole or this package saved with this package imported.
+    """Load model, settings and data of a checkpoint that was saved with this package imported.
 
     Raises:
-        UserError: there is no such file, or it is not a checkpoint that can be read safely.
+        UserError: the file is missing, or is not a checkpoint that can be read safely.
     """
     checkpoint = safe_load(file)
+    with quiet():
+        return _rebuilt(checkpoint)
+
+
+def _rebuilt(checkpoint: Json) -> Loaded:
     ours = "mask_seen" in checkpoint["config"]
     config = (Config if ours else _TheirProtocol)(
         config_dict=given_settings(checkpoint["config"]), allow_unknown=True
@@ -74,8 +82,8 @@ def load_checkpoint(file: str | os.PathLike[str]) -> Loaded:
     return Loaded(config, model, dataset, loaders)
 
 
-def load_data_and_model(model_file: str) -> tuple[Any, Any, Any, Any, Any, Any]:
-    """RecBole's function of this name, without unpickling anything but plain data and tensors.
+def load_data_and_model(model_file: str) -> tuple[Config, Model, Dataset, Loader, Loader, Loader]:
+    """RecBole's function of this name, which here unpickles plain data and tensors only.
 
     Returns:
         config, model, dataset, train_data, valid_data, test_data

@@ -1,13 +1,14 @@
-"""The loss of a training step, composed of what a run asks for and passed to RecBole's trainers as ``loss_func``.
+"""The loss of a training step, composed as the settings ask, for RecBole's trainers to take as ``loss_func``.
 
-From the inside out: the model's own loss, computed in groups of similar length, with the terms of ``transition``
-added, as this rank's part of the joint batch's loss. No method of a model is ever replaced.
+From the inside out: the model's own loss, computed in groups of similar length; plus the terms of ``transition``;
+weighted as this rank's part of the joint batch's loss. No method of a model is ever replaced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Union
 
 import torch
 from recbole.utils import ModelType
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ..errors import UserError
+from ..interfaces import Batch, Model, Settings
 from ..model.item_table import ItemTable
 from ..model.protocols import HasTransition, NamesItsLosses
 from ..model.ragged import halved_groups
@@ -22,48 +24,50 @@ from ..model.transition import item_embedding_of
 from ..parallel import group
 from ..parallel.sharding import JointLoss
 
-Loss = Callable[[Any], Any]
-"""Takes an interaction, returns a mean over its rows, or a tuple of the parts that add up to the loss."""
+Loss = Callable[[Batch], Union[Tensor, tuple[Tensor, ...]]]
+"""From an interaction to a mean over its rows, or to a tuple of such means that add up to the loss."""
 
 
 class Objective:
-    """What a step minimises, in its parts.
+    """What a step minimises, as the parts that add up to it.
 
     Args:
         model: just built; it is read, not changed.
         config: the settings.
-        examples: how many examples the model's mean of an interaction runs over.
+        examples: the number of examples that the model's mean of an interaction runs over.
 
     Attributes:
-        names: of the parts, once a step was taken; numbers from 1 where the model gives them no names.
-        is_plain: whether it is the model's own loss and nothing else.
+        names: the names of the parts, known after the first step; numbers from 1 if the model does not name them.
+        is_models_own: whether it is the model's own loss and nothing else.
     """
 
-    def __init__(self, model: Any, config: Any, examples: Callable[[Any], int] = len) -> None:
+    def __init__(self, model: Model, config: Settings, examples: Callable[[Batch], int] = len) -> None:
         self.model, self.config, self.examples = model, config, examples
         self.names: list[str] = []
-        self.names_itself = isinstance(model, NamesItsLosses)
-        self.terms: Mapping[str, nn.Module] = (
-            model.transition if isinstance(model, HasTransition) and not self.names_itself else {}
-        )
+        self.terms = nn.ModuleDict()
+        own: Loss = model.calculate_loss
+        if isinstance(model, NamesItsLosses):
+            own = partial(self._named, model)
+        elif isinstance(model, HasTransition):
+            self.terms = model.transition
         self.groups = config["length_groups"] or 1 if config["device"].type == "cpu" else 1
-        self.is_plain = not self.terms and self.groups == 1 and group.size() == 1
-        self._own = self.around(self._named if self.names_itself else model.calculate_loss)
+        self.is_models_own = not self.terms and self.groups == 1 and group.size() == 1
+        self._own = self.around(own)
 
-    def __call__(self, interaction: Any) -> tuple[Tensor, ...]:
+    def __call__(self, interaction: Batch) -> tuple[Tensor, ...]:
         """The parts of the loss of a batch."""
         return self._own(interaction)
 
-    def around(self, loss: Loss) -> Callable[[Any], tuple[Tensor, ...]]:
-        """The same composition around another loss of the model, such as one phase's of its trainer."""
-        if self.groups > 1:  # on a GPU padding costs less than asking for the lengths of a batch
-            loss = _InGroups(loss, self.groups, self.config)
+    def around(self, loss: Loss) -> Callable[[Batch], tuple[Tensor, ...]]:
+        """The same composition around another loss of the model, such as that of one phase of its trainer."""
+        if self.groups > 1:  # on a GPU padding costs less than reading the lengths of a batch
+            loss = _InGroups(loss, self.groups, self.config)  # type: ignore[arg-type] # one mean, by ModelSpec
         if self.terms:
-            loss = _WithTerms(loss, self.model, self.config)
+            loss = _WithTerms(loss, self.terms, self.model, self.config)
         if group.size() > 1:
             loss = JointLoss(loss, self.model, self.config["USER_ID_FIELD"], self.examples)
 
-        def parts(interaction: Any) -> tuple[Tensor, ...]:
+        def parts(interaction: Batch) -> tuple[Tensor, ...]:
             with parametrize.cached():
                 losses = loss(interaction)
             losses = losses if isinstance(losses, tuple) else (losses,)
@@ -73,8 +77,8 @@ class Objective:
 
         return parts
 
-    def _named(self, interaction: Any) -> tuple[Tensor, ...]:
-        losses = self.model.losses(interaction)
+    def _named(self, model: NamesItsLosses, interaction: Batch) -> tuple[Tensor, ...]:
+        losses = model.losses(interaction)
         self.names = list(losses)
         return tuple(losses.values())
 
@@ -82,15 +86,15 @@ class Objective:
 class _InGroups:
     """A loss computed in groups of similar length, without most of a batch's padding.
 
-    RecBole pads every prefix to the maximum length, 50 columns where the mean is 8. A state that depends on nothing
-    after it is the same without the columns after it, and a mean over a batch is the mean over its groups, each
-    weighted by what it counts: sum over the groups of count / total * the group's mean.
+    RecBole pads every prefix to the maximum length, 50 columns where the mean is 8. A state that does not depend on
+    later columns is the same without them. The mean over a batch is the sum over its groups of count / total times
+    the group's mean.
     """
 
-    def __init__(self, loss: Loss, groups: int, config: Any) -> None:
+    def __init__(self, loss: Callable[[Batch], Tensor], groups: int, config: Settings) -> None:
         self.loss, self.groups, self.config = loss, groups, config
 
-    def __call__(self, interaction: Any) -> Tensor:
+    def __call__(self, interaction: Batch) -> Tensor:
         lengths = interaction[self.config["ITEM_LIST_LENGTH_FIELD"]]
         number_of = halved_groups(lengths, int(lengths.max()), self.groups)
         parts = [_cut(interaction[number_of == number], self.config) for number in number_of.unique()]
@@ -101,11 +105,11 @@ class _InGroups:
         return torch.stack([self.loss(part) * (count / total) for part, count in counted]).sum()
 
 
-def _cut(part: Any, config: Any) -> Any:
-    """Rows without the columns that are padding in all of them.
+def _cut(part: Batch, config: Settings) -> Batch:
+    """Drop the columns that are padding in all rows.
 
-    Input lists are padded at the right; what BERT4Rec lists for each masked item at the left, where the
-    index 0 stands for none.
+    Input lists are padded on the right. BERT4Rec's lists of masked items are padded on the left, where the index 0
+    stands for none.
     """
     width = part[config["ITEM_ID_FIELD"] + config["LIST_SUFFIX"]].size(1)
     longest = max(1, int(part[config["ITEM_LIST_LENGTH_FIELD"]].max()))
@@ -120,8 +124,8 @@ def _cut(part: Any, config: Any) -> Any:
     return part
 
 
-def _count(part: Any, config: Any) -> int:
-    """What the loss is a mean over: masked items, or rows."""
+def _count(part: Batch, config: Settings) -> int:
+    """The number of masked items, or else of rows: what the loss is a mean over."""
     if config["MASK_INDEX"] in part:
         return int((part[config["MASK_INDEX"]] > 0).sum())
     return len(part)
@@ -130,15 +134,15 @@ def _count(part: Any, config: Any) -> int:
 class _WithTerms:
     """A loss and the terms of ``transition``, all of which RecBole's trainers add up.
 
-    The heads that TED chooses from are the last items of the input lists, as they stand before any masking, or for
-    general models the positive items: taking all items of all prefixes would weigh the old ones most.
+    TED takes its heads from the last items of the input lists, before any masking, or for general models from the
+    positive items. All items of all prefixes would give the oldest items the most weight.
     """
 
-    def __init__(self, loss: Loss, model: Any, config: Any) -> None:
-        self.loss, self.terms, self.config = loss, model.transition, config
+    def __init__(self, loss: Loss, terms: nn.ModuleDict, model: Model, config: Settings) -> None:
+        self.loss, self.terms, self.config = loss, terms, config
         self.embedding, self.n_items = item_embedding_of(model, config["transition"]), model.n_items
 
-    def __call__(self, interaction: Any) -> tuple[Tensor, ...]:
+    def __call__(self, interaction: Batch) -> tuple[Tensor, ...]:
         losses = self.loss(interaction)
         heads = batch_heads(interaction, self.config) if "distillation" in self.terms else None
         weight = self.embedding.weight
@@ -147,19 +151,19 @@ class _WithTerms:
         return (*(losses if isinstance(losses, tuple) else (losses,)), *terms)
 
 
-def batch_heads(interaction: Any, config: Any) -> Tensor:
-    """[N] the items of a batch that may be distilled, one a row at most.
+def batch_heads(interaction: Batch, config: Settings) -> Tensor:
+    """[N] the items of a batch that may be distilled, at most one per row.
 
-    For sequential models the last item of each row's input list, padded at either side; for others the
-    positive item.
+    For sequential models the last item of each row's input list, padded on either side; for others the positive
+    item.
 
     Raises:
-        UserError: the batch holds users only.
+        UserError: the batch holds no items.
     """
     field, label = config["ITEM_ID_FIELD"], config["LABEL_FIELD"]
     if config["MODEL_TYPE"] == ModelType.SEQUENTIAL:
-        item_seq = interaction[field + config["LIST_SUFFIX"]]  # the masked one of BERT4Rec is another field
-        column = (item_seq != 0).long().cumsum(1).argmax(1, keepdim=True)  # the first of the largest sums
+        item_seq = interaction[field + config["LIST_SUFFIX"]]  # BERT4Rec's masked list is another field
+        column = (item_seq != 0).long().cumsum(1).argmax(1, keepdim=True)  # its first maximum
         heads = item_seq.gather(1, column).squeeze(1)
         return heads[heads > 0]
     if field not in interaction:

@@ -1,8 +1,8 @@
-"""All that a run needs to go on after a kill, as if nothing had happened: in one file, ``state.pth``.
+"""The state from which a run continues after it was killed, in one file, ``state.pth``.
 
-The state is that between two epochs: weights, the best ones so far, optimiser, what early stopping counts, every
-source of random numbers, and the record so far. A resumed run repeats what an uninterrupted one does, bit for bit
-on one thread of the same machine.
+It is the state between two epochs: weights, the best weights so far, optimiser, early stopping's counters, every
+random number generator, and the record so far. A resumed run does what an uninterrupted one does, bit for bit on
+one thread of the same machine.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import random
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from ..errors import UserError
+from ..interfaces import Json, Loader, Settings
 from ..parallel import group
 from ..runs.atomic import write_whole
 from ..runs.checkpoints import safe_load
@@ -23,10 +23,11 @@ from ..runs.folder import CHECKPOINT
 from ..runs.plain import convert, pack_leaf, plain, unpack
 from ..runs.provenance import peak_memory_bytes
 from ..settings.compare import differing
+from .trainer import RunTrainer
 
 STATE = "state.pth"
 SECONDS = 30.0
-"""A state is written at most this often: an epoch may take less than writing it."""
+"""A state is written at most this often, as writing it may take longer than an epoch."""
 _COUNTERS = ("cur_step", "best_valid_score", "best_valid_result", "train_loss_dict", "history")
 
 
@@ -34,22 +35,23 @@ class Resume:
     """Keeps the state of one run in its folder.
 
     Args:
-        folder: the run's.
+        folder: the run's folder.
         config: the run's settings; a state of other settings is refused.
-        started: the environment now; a resumed run's is that of its first start.
+        started: the environment at the start; a resumed run keeps that of its first start.
+        interval: the least number of seconds between two states.
     """
 
-    def __init__(self, folder: Path, config: Any, started: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, config: Settings, started: Json, interval: float = SECONDS) -> None:
         self.file, self.checkpoint = folder / STATE, folder / CHECKPOINT
         self.settings = plain(config.final_config_dict)
-        self.started, self.written = started, time.monotonic()
+        self.started, self.interval, self.written = started, interval, time.monotonic()
         self.peak: dict[str, int] = {}
 
-    def load(self, trainer: Any, train_data: Any) -> None:
-        """Brings trainer, loader and random numbers to where the state was taken; nothing if there is none.
+    def load(self, trainer: RunTrainer, train_data: Loader) -> None:
+        """Restore trainer, loader and random numbers from the state, if there is one.
 
         Raises:
-            UserError: the state is of other settings, or damaged.
+            UserError: the state belongs to other settings, or is damaged.
         """
         state = group.from_main(lambda: self._read(trainer.device))
         if state is None:
@@ -61,14 +63,14 @@ class Resume:
         trainer.optimizer.load_state_dict(state["optimizer"])
         train_data.generator.set_state(state["random"]["loader"].cpu())
         if group.is_main() and state.get("checkpoint") is not None:
-            # That of the folder may be of an epoch after the state, which has yet to be repeated.
+            # The folder's own may be from an epoch after the state, which is still to be repeated.
             best = state["checkpoint"].cpu().numpy().tobytes()
             write_whole(self.checkpoint, lambda draft: draft.write_bytes(best))
         _set_random([state["random"], *state.get("others_random", [])][group.rank()])
         self.peak = state["peak_memory_bytes"]
         self.started = state.get("started", self.started)
 
-    def _read(self, device: Any) -> dict[str, Any] | None:
+    def _read(self, device: torch.device) -> Json | None:
         if not self.file.exists():
             return None
         state = unpack(safe_load(self.file, device if group.size() == 1 else "cpu"))
@@ -79,9 +81,9 @@ class Resume:
             )
         return state
 
-    def before_epoch(self, trainer: Any, train_data: Any, epoch: int) -> None:
-        """Writes the state, whole or not at all, if the last one is old enough."""
-        due = epoch != trainer.start_epoch and time.monotonic() - self.written >= SECONDS
+    def before_epoch(self, trainer: RunTrainer, train_data: Loader, epoch: int) -> None:
+        """Write the state, whole or not at all, if the last one is old enough."""
+        due = epoch != trainer.start_epoch and time.monotonic() - self.written >= self.interval
         if not group.from_main(lambda: due):
             return
         _, *others = group.gather_objects(_get_random())
@@ -103,28 +105,28 @@ class Resume:
         self.written = time.monotonic()
 
     def _best(self) -> torch.Tensor | None:
-        """The bytes of the best epoch's checkpoint; None before there is one."""
+        """The bytes of the best epoch's checkpoint; None if there is none yet."""
         if not self.checkpoint.exists():
             return None
         return torch.from_numpy(np.fromfile(self.checkpoint, dtype=np.uint8))
 
     def peak_memory_bytes(self) -> dict[str, int]:
-        """The largest memory of all processes that this run took."""
+        """The peak memory over all starts of this run."""
         now = peak_memory_bytes()
         return {name: max(size, self.peak.get(name, 0)) for name, size in now.items()}
 
     def finish(self) -> None:
-        """Removes the state: a finished run is never resumed."""
+        """Remove the state: a finished run is never resumed."""
         self.file.unlink(missing_ok=True)
 
 
-def _get_random() -> dict[str, Any]:
+def _get_random() -> Json:
     gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     python, numpy = random.getstate(), np.random.get_state()
     return {"python": python, "numpy": list(numpy), "torch": torch.get_rng_state(), "gpus": gpus}
 
 
-def _set_random(state: dict[str, Any]) -> None:
+def _set_random(state: Json) -> None:
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     np.random.set_state(tuple(state["numpy"]))

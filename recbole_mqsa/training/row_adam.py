@@ -1,7 +1,8 @@
-"""Adam for embeddings of which a step reads a few rows."""
+"""Adam for embeddings of which each step reads a few rows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,16 +10,16 @@ from torch import Tensor
 
 
 class RowAdam(torch.optim.Adam):
-    """Adam that, where a gradient is sparse, moves the rows that the gradient has, and no other.
+    """Adam that updates, where a gradient is sparse, only the rows that the gradient has.
 
-    Of those rows the update is Adam's, bias correction by the number of all steps and coupled L2
-    (``weight_decay``) included. A row that a step does not read keeps its weights and its moments: neither
-    momentum nor L2 reaches it, as in torch's ``SparseAdam``, which has no L2. Dense gradients are Adam's.
-    A GPU is waited for once a step, as it has to count the rows.
+    The update of these rows is Adam's, with bias correction by the number of all steps and with coupled L2
+    (``weight_decay``). A row that a step does not read keeps its weights and moments: neither momentum nor L2 changes
+    it, as in torch's ``SparseAdam``, which has no L2. Dense gradients are left to Adam. Synchronises with a GPU once
+    per step, to count the rows.
     """
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         sparse = [
             (group, weight, weight.grad.coalesce())
             for group in self.param_groups

@@ -1,4 +1,4 @@
-"""The one path that builds, trains and evaluates; everything else calls it."""
+"""The one path that builds, trains and evaluates a model; everything else calls it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
+from recbole.data.dataset import Dataset
 from recbole.utils import init_seed
+from torch import Tensor
 
 from ..data.loader import MaskedEvalLoader
 from ..errors import UserError
 from ..evaluation import cost, slices
+from ..interfaces import Json, Loader, Loaders, Model, Settings
 from ..parallel import group
 from ..runs import folder as run_folder
 from ..runs import logs, provenance
 from ..runs.plain import plain
 from ..runs.plots import plot_epochs
+from ..settings.config import Config
 from .build import build_dataset, build_loaders, build_model, build_trainer
 from .load import Loaded, load_run
-from .resume import Resume
+from .resume import SECONDS, Resume
+from .trainer import RunTrainer
 
 
 @dataclass(frozen=True)
@@ -33,39 +38,39 @@ class Run:
 
     Attributes:
         folder: where everything was written.
-        result: what ``result.json`` holds.
+        result: the content of ``result.json``.
     """
 
     folder: Path
-    result: dict[str, Any]
+    result: Json
 
     @cached_property
     def _loaded(self) -> Loaded:
         return load_run(self.folder)
 
     @property
-    def config(self) -> Any:
-        """The settings, read back from the checkpoint."""
+    def config(self) -> Config:
+        """The settings, read from the checkpoint."""
         return self._loaded.config
 
     @property
-    def model(self) -> Any:
+    def model(self) -> Model:
         """The model of the best epoch, on the run's device."""
         return self._loaded.model
 
     @property
-    def dataset(self) -> Any:
-        """The whole data set, as loaded and filtered."""
+    def dataset(self) -> Dataset:
+        """The whole data set, loaded and filtered."""
         return self._loaded.dataset
 
     @property
-    def loaders(self) -> tuple[Any, Any, Any]:
+    def loaders(self) -> Loaders:
         """The training, validation and test loaders."""
         return self._loaded.loaders
 
 
 def read_run(folder: str | os.PathLike[str]) -> Run:
-    """The finished run in a folder; model and data are loaded when asked for.
+    """The finished run in a folder; its model and data are loaded when first used.
 
     Raises:
         UserError: the folder holds no finished run.
@@ -77,56 +82,46 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
 
 
 def run(
-    config: Any,
+    config: Settings,
     output_dir: str | os.PathLike[str] | None = None,
     callback: Callable[[int, float], None] | None = None,
     resume: bool = False,
     command: Sequence[str] | None = None,
+    state_interval: float = SECONDS,
 ) -> Run:
     """Train ``config['model']`` on ``config['dataset']`` and test its best epoch.
 
-    Several processes (see :mod:`recbole_mqsa.parallel.group`) call it alike; all get the result.
+    Each of several processes (see :mod:`recbole_mqsa.parallel.group`) calls it, and all get the result.
 
     Args:
-        config: :class:`recbole_mqsa.Config`; changed only in where checkpoints go.
+        config: :class:`recbole_mqsa.Config`; only the folder of its checkpoints is changed.
         output_dir: the run's folder; by default a new one below ``runs/``.
-        callback: called after each evaluation with the epoch and its validation score; it may raise
-            to end the run (a tuner's pruning).
-        resume: whether ``output_dir`` may hold this run already: a finished one is returned as it is, an
-            interrupted one goes on from its latest state.
-        command: what is recorded as the command; by default that of the process.
+        callback: called after each evaluation with the epoch and its validation score; it may raise to end the
+            run, as a tuner does to prune it.
+        resume: whether ``output_dir`` may hold this run already: a finished run is returned as it is, an
+            interrupted one continues from its latest state.
+        command: the command to record; by default that of the process.
+        state_interval: the least number of seconds between two saved states.
 
     Raises:
-        UserError: bad data, a model that needs other data, or ``output_dir`` holds a run.
+        UserError: bad data, a model that needs other data, or ``output_dir`` holds another run.
     """
     begun = time.perf_counter()
-    with group.joined(config), _kept(config, output_dir, resume) as (folder, logger, finished):
+    with logs.quiet(), group.joined(config), _kept(config, output_dir, resume) as (folder, logger, finished):
         if finished is not None:
             return Run(folder, finished)
         started = provenance.environment(command)
         logger.info(config)
-        init_seed(config["seed"], config["reproducibility"])
-        train_data, valid_data, test_data = _load(config, logger)
-
-        init_seed(config["seed"], config["reproducibility"])
-        model = build_model(config, train_data._dataset)
-        logger.info(model)
-        trainer = build_trainer(config, model)
+        loaders, model, trainer = _built(config, logger)
+        train_data, valid_data, test_data = loaders
         trainer.saved_model_file = str(folder / run_folder.CHECKPOINT)
-        if not group.is_main():  # all build the same; what is drawn from here on is each one's own
-            init_seed(config["seed"] + group.rank(), config["reproducibility"])
-        state = Resume(folder, config, started)
+        state = Resume(folder, config, started, state_interval)
         state.load(trainer, train_data)
         trainer.before_epoch = lambda epoch: _keep(folder, state, trainer, train_data, epoch)
-        show, prepared = config["show_progress"], time.perf_counter()
-        try:
-            _, valid = trainer.fit(train_data, valid_data, show_progress=show, callback_fn=callback)
-        finally:  # what an interrupted run has learnt is worth keeping
-            history = [plain(row) for row in trainer.history]
-            if group.is_main():
-                run_folder.write_epochs(folder, history)
+        prepared = time.perf_counter()
+        valid, history = _fitted(trainer, loaders, folder, callback)
         start = time.perf_counter()
-        test = trainer.evaluate(test_data, show_progress=show)
+        test = trainer.evaluate(test_data, show_progress=config["show_progress"])
         test_seconds = time.perf_counter() - start
         trainer.tensorboard.close()
 
@@ -161,11 +156,11 @@ def run(
 
 @contextmanager
 def _kept(
-    config: Any, output_dir: str | os.PathLike[str] | None, resume: bool
-) -> Iterator[tuple[Path, logging.Logger, dict[str, Any] | None]]:
-    """The run's folder, log, and result if it has one; of several processes, only the main one writes."""
+    config: Settings, output_dir: str | os.PathLike[str] | None, resume: bool
+) -> Iterator[tuple[Path, logging.Logger, Json | None]]:
+    """The run's folder, log, and result if it is finished; of several processes, only the main one writes."""
 
-    def before() -> dict[str, Any] | None:
+    def before() -> Json | None:
         return run_folder.read_result(Path(output_dir)) if resume and output_dir is not None else None
 
     finished = group.from_main(before)
@@ -177,15 +172,43 @@ def _kept(
             config["checkpoint_dir"] = str(folder)
             yield group.from_main(lambda: folder), logger, None
     else:
-        config["checkpoint_dir"] = os.curdir  # RecBole would make any other
+        config["checkpoint_dir"] = os.curdir  # RecBole would create any other folder
         for writing in ("log_wandb", "save_dataset", "show_progress"):
             config[writing] = False
         with logs.logging_nowhere() as logger:
             yield group.from_main(Path), logger, None
 
 
-def _load(config: Any, logger: logging.Logger) -> tuple[Any, Any, Any]:
-    """The loaders of the three parts; what RecBole says of bad data settings becomes a sentence."""
+def _built(config: Settings, logger: logging.Logger) -> tuple[Loaders, Model, RunTrainer]:
+    """The loaders, the model and its trainer, each seeded for itself."""
+    init_seed(config["seed"], config["reproducibility"])
+    loaders = _load(config, logger)
+    init_seed(config["seed"], config["reproducibility"])
+    model = build_model(config, loaders[0]._dataset)
+    logger.info(model)
+    trainer = build_trainer(config, model)
+    if not group.is_main():  # all ranks build the same, but from here on each draws its own numbers
+        init_seed(config["seed"] + group.rank(), config["reproducibility"])
+    return loaders, model, trainer
+
+
+def _fitted(
+    trainer: RunTrainer, loaders: Loaders, folder: Path, callback: Callable[[int, float], None] | None
+) -> tuple[dict[str, float], list[Json]]:
+    """Train the model; the validation metrics of its best epoch, and the record of all epochs."""
+    train_data, valid_data, _ = loaders
+    show = trainer.config["show_progress"]
+    try:
+        _, valid = trainer.fit(train_data, valid_data, show_progress=show, callback_fn=callback)
+    finally:  # an interrupted run keeps its record
+        history = [plain(row) for row in trainer.history]
+        if group.is_main():
+            run_folder.write_epochs(folder, history)
+    return valid, history
+
+
+def _load(config: Settings, logger: logging.Logger) -> Loaders:
+    """The loaders of the three parts; RecBole's errors about bad data settings become a sentence."""
     try:
         dataset = build_dataset(config)
         logger.info(dataset)
@@ -199,15 +222,15 @@ def _load(config: Any, logger: logging.Logger) -> tuple[Any, Any, Any]:
         ) from error
 
 
-def _keep(folder: Path, state: Resume, trainer: Any, train_data: Any, epoch: int) -> None:
-    """What is known before an epoch, for those who look at the run and for resuming it."""
+def _keep(folder: Path, state: Resume, trainer: RunTrainer, train_data: Loader, epoch: int) -> None:
+    """Save what is known before an epoch, for anyone who watches the run and for resuming it."""
     if group.is_main():
         run_folder.write_epochs(folder, [plain(row) for row in trainer.history])
     state.before_epoch(trainer, train_data, epoch)
 
 
-def _by_sample(config: Any, folder: Path, train_data: Any, test_data: Any, ranks: Any) -> dict[str, Any]:
-    """Writes the rank of each test sample; their metrics by slice. Nothing where not all items are ranked."""
+def _by_sample(config: Settings, folder: Path, train_data: Loader, test_data: Loader, ranks: Tensor) -> Json:
+    """Write the rank of each test sample; the metrics by slice, or nothing unless all items are ranked."""
     test = test_data._dataset
     if not isinstance(test_data, MaskedEvalLoader) or len(ranks) != len(test):
         return {}
@@ -218,6 +241,6 @@ def _by_sample(config: Any, folder: Path, train_data: Any, test_data: Any, ranks
     return {"slices": plain(slices.by_transition_frequency(config, frequency, ranks))}
 
 
-def _users(eval_data: Any) -> int:
-    """How many users an evaluation counts."""
+def _users(eval_data: Loader) -> int:
+    """The number of users in an evaluation."""
     return int(eval_data._dataset.inter_feat[eval_data._dataset.uid_field].unique().numel())

@@ -5,77 +5,85 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Callable
+from typing import Callable, Union
 
 import torch
 from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.trainer import Trainer
+from torch import Tensor
 from torch.nn.utils import parametrize
 from tqdm import tqdm
 
 from ..errors import UserError
-from ..evaluation.collector import RankCollector
-from ..evaluation.ranking import BLOCK_USERS, FEW_USERS
+from ..evaluation.collector import BestOfBlocks, RankCollector
+from ..evaluation.metrics import RunEvaluator
+from ..evaluation.ranking import BLOCK_USERS, FEW_USERS, Seen
+from ..interfaces import Batch, Json, Loader, Model, Settings
 from ..model.protocols import Factorised
 from ..parallel import group
 from ..parallel.sharding import own_rows, own_samples, with_batches_of
 from ..runs.checkpoints import safe_load
-from .objective import Objective
+from .objective import Loss, Objective
 from .row_adam import RowAdam
+
+Scores = tuple[Batch, Union[Tensor, BestOfBlocks], Tensor, Tensor]
+"""A batch, its scores, and rows and items of the targets."""
 
 
 class RunTrainer(Trainer):
-    """Trains and evaluates any model, and remembers what a run's report needs.
+    """Trains and evaluates any model, and records what the run's report needs.
 
     Attributes:
-        history: one dict an epoch: its number, losses, seconds, validation metrics where evaluated.
-        before_epoch: called with the number of the epoch to come.
+        history: for each epoch its number, losses, seconds, and validation metrics if evaluated.
+        before_epoch: called with the number of the next epoch.
     """
 
-    def __init__(self, config: Any, model: Any) -> None:
+    def __init__(self, config: Settings, model: Model) -> None:
         super().__init__(config, model)
-        self.eval_collector = RankCollector(config)
-        self.history: list[dict[str, Any]] = []
+        self.eval_collector, self.evaluator = RankCollector(config), RunEvaluator(config)
+        self.history: list[Json] = []
         self.before_epoch: Callable[[int], None] | None = None
         self._by_blocks = False
         self.objective = Objective(model, config, self._examples)
         _refuse_own_loops(type(self), self.objective, config)
         group.copy_from_main([*model.parameters(), *model.buffers()])
 
-    # Several processes: each takes its own part of the data, and only the main one writes.
+    # Several processes: each takes its own shard of the data, and only the main one writes.
 
-    def _examples(self, interaction: Any) -> int:
-        """How many examples the loss of a batch is a mean over."""
+    def _examples(self, interaction: Batch) -> int:
+        """The number of examples that the loss of a batch is a mean over."""
         return len(interaction)
 
-    def fit(self, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+    def fit(self, train_data: Loader, *args: object, **kwargs: object) -> tuple[float, dict[str, float]]:
         return super().fit(own_rows(train_data), *args, **kwargs)
 
-    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+    def _save_checkpoint(self, *args: object, **kwargs: object) -> None:
         if group.is_main():
             super()._save_checkpoint(*args, **kwargs)
 
     @torch.no_grad()
     def evaluate(
         self,
-        eval_data: Any,
+        eval_data: Loader,
         load_best_model: bool = True,
-        model_file: Any = None,
+        model_file: str | None = None,
         show_progress: bool = False,
-    ) -> Any:
+    ) -> dict[str, float] | None:
         if eval_data and group.size() > 1:
             if load_best_model:
                 self._receive_best(model_file or self.saved_model_file)
             eval_data, load_best_model = own_samples(eval_data), False
+        if eval_data:  # a loaded model is tested without a call of fit, which would count
+            self.eval_collector.data_collect(eval_data)
         self._by_blocks = self._is_too_large(eval_data)
         if self._by_blocks:
             eval_data = with_batches_of(eval_data, min(BLOCK_USERS, self.config["eval_batch_size"]))
         return super().evaluate(eval_data, load_best_model, model_file, show_progress)
 
-    def _receive_best(self, file: Any) -> None:
-        """The main process's checkpoint for all: the others may be on machines that do not have the file."""
+    def _receive_best(self, file: str) -> None:
+        """Load the checkpoint of the main process on all ranks, as other machines may not have the file."""
 
-        def read() -> dict[str, Any]:
+        def read() -> Json:
             checkpoint = safe_load(file, "cpu")
             return {name: checkpoint.get(name) for name in ("state_dict", "other_parameter")}
 
@@ -83,30 +91,31 @@ class RunTrainer(Trainer):
         self.model.load_state_dict(best["state_dict"])
         self.model.load_other_parameter(best["other_parameter"])
 
-    # Everything else is for one process as for several.
+    # Everything below is the same for one process and for several.
 
-    def _is_too_large(self, eval_data: Any) -> bool:
-        """Whether to rank by blocks of items: the loader takes few users at once, as there are so many items."""
+    def _is_too_large(self, eval_data: Loader) -> bool:
+        """Whether to rank by blocks of items: with very many items the loader takes few users at once."""
         possible = isinstance(self.model, Factorised) and self.eval_collector.blocks_suffice
         few = min(FEW_USERS, self.config["eval_batch_size"])
         return possible and isinstance(eval_data, FullSortEvalDataLoader) and eval_data.step < few
 
-    def _full_sort_batch_eval(self, batched_data: Any) -> Any:
-        """RecBole's scores of a batch; of a large catalogue what the metrics read of them."""
-        with parametrize.cached():  # smoothed embeddings are smoothed once
-            return (
-                self._ranked(batched_data) if self._by_blocks else super()._full_sort_batch_eval(batched_data)
-            )
+    def _full_sort_batch_eval(self, batched_data: tuple[Batch, Seen | None, Tensor, Tensor]) -> Scores:
+        """RecBole's scores of a batch; for a large catalogue only what the metrics need of them."""
+        with parametrize.cached():  # so that embeddings are smoothed once
+            if self._by_blocks:
+                return self._ranked(*batched_data)
+            return super()._full_sort_batch_eval(batched_data)
 
-    def _ranked(self, batched_data: Any) -> Any:
-        interaction, seen, positive_u, positive_i = batched_data
+    def _ranked(
+        self, interaction: Batch, seen: Seen | None, positive_u: Tensor, positive_i: Tensor
+    ) -> Scores:
         interaction, target = interaction.to(self.device), positive_i.to(self.device)
-        seen = seen if seen is None else tuple(index.to(self.device) for index in seen)
+        seen = None if seen is None else (seen[0].to(self.device), seen[1].to(self.device))
         states, items = self.model.factors(interaction)
         best = self.eval_collector.by_blocks(states, items, target, seen)
         return interaction, best, positive_u, positive_i
 
-    def _build_optimizer(self, **kwargs: Any) -> torch.optim.Optimizer:
+    def _build_optimizer(self, **kwargs: object) -> torch.optim.Optimizer:
         optimizer = super()._build_optimizer(**kwargs)
         if isinstance(optimizer, torch.optim.Adam):
             for parameters in optimizer.param_groups:
@@ -119,7 +128,7 @@ class RunTrainer(Trainer):
 
     @property
     def best_epoch(self) -> int | None:
-        """The epoch whose checkpoint is tested: RecBole keeps the latest of equal scores."""
+        """The epoch whose checkpoint is tested: of equal scores RecBole keeps the latest."""
         metric = self.valid_metric
         scored = [row for row in self.history if metric in row]
         if not scored:
@@ -128,8 +137,8 @@ class RunTrainer(Trainer):
         return [row["epoch"] for row in scored if row[metric] == best][-1]
 
     def _train_epoch(
-        self, train_data: Any, epoch_idx: int, loss_func: Any = None, show_progress: bool = False
-    ) -> Any:
+        self, train_data: Loader, epoch_idx: int, loss_func: Loss | None = None, show_progress: bool = False
+    ) -> tuple[float, ...]:
         if self.before_epoch is not None:
             self.before_epoch(epoch_idx)
         start = time.perf_counter()
@@ -139,22 +148,22 @@ class RunTrainer(Trainer):
         return tuple(losses.values())
 
     def _train_losses(
-        self, train_data: Any, epoch_idx: int, loss_func: Any, show_progress: bool
+        self, train_data: Loader, epoch_idx: int, loss_func: Loss | None, show_progress: bool
     ) -> dict[str, float]:
-        """One epoch; the mean over its steps of each part of the loss."""
+        """Train one epoch; the mean of each part of the loss over its steps."""
         loss = self.objective if loss_func is None else self.objective.around(loss_func)
         total = super()._train_epoch(train_data, epoch_idx, loss, show_progress)
         return self._means(total if isinstance(total, tuple) else (total,), train_data)
 
-    def _means(self, totals: Sequence[float], train_data: Any) -> dict[str, float]:
-        """The mean over an epoch's steps, and over all ranks, of each part of the loss."""
+    def _means(self, totals: Sequence[float], train_data: Loader) -> dict[str, float]:
+        """The mean of each part of the loss over the steps of an epoch, for all ranks together."""
         names = self.objective.names
-        if len(names) != len(totals):  # a trainer of RecBole's that ends an epoch in its own way
+        if len(names) != len(totals):  # RecBole's trainer of this model sums its losses in its own way
             names = [str(number) for number in range(1, len(totals) + 1)]
         sums = group.sum_over_ranks(totals)
         return {name: total / len(train_data) for name, total in zip(names, sums)}
 
-    def _valid_epoch(self, valid_data: Any, show_progress: bool = False) -> tuple[float, Any]:
+    def _valid_epoch(self, valid_data: Loader, show_progress: bool = False) -> tuple[float, dict[str, float]]:
         start = time.perf_counter()
         score, result = super()._valid_epoch(valid_data, show_progress)
         if self.history:
@@ -162,16 +171,16 @@ class RunTrainer(Trainer):
         return score, result
 
 
-def _refuse_own_loops(trainer: type, objective: Objective, config: Any) -> None:
-    """Some of RecBole's trainers take their model's loss as it is, whatever they are given.
+def _refuse_own_loops(trainer: type, objective: Objective, config: Settings) -> None:
+    """Refuse a trainer of RecBole's that ignores the loss that it is given, if that is not the model's own.
 
     Raises:
-        UserError: more than the model's own loss is asked for from such a trainer.
+        UserError: the settings ask such a trainer for more than the model's own loss.
     """
     loops = [
         base for base in trainer.__mro__ if "_train_epoch" in vars(base) and not issubclass(base, RunTrainer)
     ]
-    if loops[0] is not Trainer and not objective.is_plain:
+    if loops[0] is not Trainer and not objective.is_models_own:
         raise UserError(
             f"RecBole trains {config['model']} in a loop of its own, which takes no other loss; leave out transition "
             "and nproc"
@@ -181,26 +190,28 @@ def _refuse_own_loops(trainer: type, objective: Objective, config: Any) -> None:
 class SequenceTrainer(RunTrainer):
     """Trains a model that names the parts of its loss (``losses``) on whole sequences."""
 
-    def _build_optimizer(self, **kwargs: Any) -> torch.optim.Optimizer:
+    def _build_optimizer(self, **kwargs: object) -> torch.optim.Optimizer:
         optimizer = super()._build_optimizer(**kwargs)
         return RowAdam(optimizer.param_groups) if self.config["sparse_gradients"] else optimizer
 
-    def _examples(self, interaction: Any) -> int:
+    def _examples(self, interaction: Batch) -> int:
         return int(interaction[self.model.ITEM_SEQ_LEN].sum())
 
     def _train_losses(
-        self, train_data: Any, epoch_idx: int, loss_func: Any, show_progress: bool
+        self, train_data: Loader, epoch_idx: int, loss_func: Loss | None, show_progress: bool
     ) -> dict[str, float]:
-        waits = loss_func is not None or self.enable_scaler
-        epoch = super()._train_losses if waits else self._without_waiting
+        recboles = loss_func is not None or self.enable_scaler
+        epoch = super()._train_losses if recboles else self._without_synchronising
         with self._fast_products():
             return epoch(train_data, epoch_idx, loss_func, show_progress)
 
-    def _without_waiting(
-        self, train_data: Any, epoch_idx: int, loss_func: Any, show_progress: bool
+    def _without_synchronising(
+        self, train_data: Loader, epoch_idx: int, loss_func: Loss | None, show_progress: bool
     ) -> dict[str, float]:
-        """RecBole's epoch, which asks for the loss at each step, so that a GPU never runs ahead of the program;
-        here a GPU is asked at the end of the epoch."""
+        """RecBole's epoch, but reading the loss only at its end.
+
+        RecBole reads it at each step, which synchronises with a GPU every time.
+        """
         self.model.train()
         total = torch.zeros((), device=self.device)
         for interaction in tqdm(train_data, f"Train {epoch_idx:>5}", ncols=100, disable=not show_progress):
@@ -219,7 +230,7 @@ class SequenceTrainer(RunTrainer):
 
     @contextmanager
     def _fast_products(self) -> Iterator[None]:
-        """While a model trains, a GPU may round the factors of float32 products (TF32), unless asked not to."""
+        """Within, let a GPU round the factors of float32 products (TF32), unless the settings ask for float32."""
         before = torch.get_float32_matmul_precision()
         if self.device.type == "cuda" and self.config["softmax_precision"] != "float32":
             torch.set_float32_matmul_precision("high")
@@ -230,19 +241,25 @@ class SequenceTrainer(RunTrainer):
 
 
 class CountingTrainer(RunTrainer):
-    """For models that count instead of learning: no steps, one epoch, and new counts for each evaluation."""
+    """Trains models that count instead of learning: no steps, one epoch, and new counts for each evaluation."""
 
-    def __init__(self, config: Any, model: Any) -> None:
+    def __init__(self, config: Settings, model: Model) -> None:
         super().__init__(config, model)
-        self.epochs = min(1, config["epochs"])  # a data set's file may name more
+        self.epochs = min(1, config["epochs"])  # a data set's file may ask for more
 
     def _train_losses(
-        self, train_data: Any, epoch_idx: int, loss_func: Any, show_progress: bool
+        self, train_data: Loader, epoch_idx: int, loss_func: Loss | None, show_progress: bool
     ) -> dict[str, float]:
         return {"counting": 0.0}
 
     @torch.no_grad()
-    def evaluate(self, eval_data: Any, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(
+        self,
+        eval_data: Loader,
+        load_best_model: bool = True,
+        model_file: str | None = None,
+        show_progress: bool = False,
+    ) -> dict[str, float] | None:
         if eval_data:
             self.model.count(eval_data._dataset)
-        return super().evaluate(eval_data, *args, **kwargs)
+        return super().evaluate(eval_data, load_best_model, model_file, show_progress)

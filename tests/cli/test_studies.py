@@ -41,10 +41,11 @@ def test_a_benchmark_from_the_command_line(tmp_path: Path, chain: list[str], cap
 
 
 def test_a_sweep_has_a_variant_for_each_value(tmp_path: Path, chain: list[str]) -> None:
+    """Its trials get the flag and no progress bar: what they are given has passed the check before them."""
     small = tmp_path / "small.yaml"
     small.write_text("hidden_size: 16\ninner_size: 16\nepochs: 3\n")
     words = ["sweep", "--param=query_windows", "--values=[1],[1,2]", f"--config_files={small}", "--epochs=1"]
-    assert main([*words, *chain]) == 0
+    assert main([*words, *chain, "--allow_unknown", "--mine=3", "--show_progress=True"]) == 0
     plan = json.loads((tmp_path / "out" / "benchmark.json").read_text())
     assert plan["study"] == {"kind": "sweep", "param": "query_windows", "values": [[1], [1, 2]]}
     trial = tmp_path / "out" / "cells" / "chain" / "query_windows=[1,2]" / "seed-2020"
@@ -52,14 +53,7 @@ def test_a_sweep_has_a_variant_for_each_value(tmp_path: Path, chain: list[str]) 
     assert result["command"][:2] == ["recbole_mqsa/__main__.py", "train"]  # no path of this machine
     settings = result["settings"]
     assert (settings["query_windows"], settings["hidden_size"], settings["epochs"]) == ([1, 2], 16, 1)
-
-
-def test_trials_get_the_flag_and_no_progress_bar(
-    tmp_path: Path, chain: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """What every trial is given has passed the check before, so it must not fail them all."""
-    words = ["benchmark", "--models=Pop", *chain, "--allow_unknown", "--mine=3", "--show_progress=True"]
-    assert main(words) == 0, capsys.readouterr()
+    assert (settings["mine"], settings["show_progress"]) == (3, False)
 
 
 def test_a_second_benchmark_in_the_folder_is_refused(tmp_path: Path, chain: list[str], capsys: Any) -> None:
@@ -83,7 +77,7 @@ def test_a_second_benchmark_in_the_folder_is_refused(tmp_path: Path, chain: list
         (["sweep", "--param=tau", "--values=0.1", "--seed=1"], "each trial has its own; write --seeds"),
         (
             ["sweep", "--param=seed", "--values=1,2"],
-            "cannot vary seed, which each run has of its own; write --seeds",
+            "cannot vary seed, which each trial has of its own; write --seeds",
         ),
         (["sweep", "--param=model", "--values=Pop"], "cannot vary model"),
         (["ablation", "--model=SASRec"], "each trial has its own; leave it out"),

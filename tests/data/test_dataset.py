@@ -5,16 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers.paths import SHARED
 from recbole.data import create_dataset, data_preparation
 from recbole.data.dataset import SequentialDataset
-from recbole.utils.case_study import full_sort_topk
 
 from recbole_mqsa.data.dataset import SequenceDataset
 from recbole_mqsa.data.loader import MaskedEvalLoader
 from recbole_mqsa.errors import UserError
 from recbole_mqsa.settings.config import Config
-from recbole_mqsa.training.build import build_dataset
 
 LEAVE_ONE_OUT = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"}
 RATIO = {**LEAVE_ONE_OUT, "split": {"RS": [0.8, 0.1, 0.1]}}
@@ -235,34 +232,6 @@ def test_counts_of_what_is_known(toy, eval_args, time_span, setting):
 # Other ways to evaluate.
 
 
-@pytest.mark.parametrize("mode", ["uni100", "pop100", {"valid": "full", "test": "uni5"}], ids=str)
-@pytest.mark.parametrize("model", ["MQSATED", "Pop", "ItemTransition"])
-def test_sampled_evaluation(toy, trainer_for, model, mode):
-    """Through RecBole's loader; the target among few items is found more often than among all."""
-    config = toy(random_users(longest=9), model, eval_args={**LEAVE_ONE_OUT, "mode": mode})
-    train, valid, test = loaders(config)
-    assert isinstance(valid, MaskedEvalLoader) == (mode == {"valid": "full", "test": "uni5"})
-    assert not isinstance(test, MaskedEvalLoader)
-    trainer = trainer_for(train)
-    for loader in (valid, test):
-        result = trainer.evaluate(loader, load_best_model=False)
-        assert 0 < result["ndcg@20"] <= result["hit@20"] <= 1
-        assert len(trainer.eval_collector.ranks) == len(loader._dataset)
-    if model == "Pop" and mode == "uni100":
-        assert result["hit@20"] == 1  # there are but 15 items, and nothing is left out
-
-
-def test_sampled_evaluation_of_a_ratio_split(toy, trainer_for):
-    """RecBole gives a user with several test items one row; it works or is refused in a sentence."""
-    try:
-        config = toy(random_users(), eval_args={**RATIO, "mode": "uni5"})
-        train, _, test = loaders(config)
-        result = trainer_for(train).evaluate(test, load_best_model=False)
-    except UserError:
-        return
-    assert 0 < result["hit@20"] <= 1
-
-
 def test_full_evaluation_of_a_ratio_split(toy, trainer_for):
     config = toy(random_users(), eval_args=RATIO)
     train, _, test = loaders(config)
@@ -294,61 +263,3 @@ def test_item_features_do_not_disturb(toy, tmp_path, trainer_for):
     trainer = trainer_for(train)
     trainer._train_epoch(train, 0)
     assert trainer.evaluate(test, load_best_model=False)["hit@20"] > 0
-
-
-def test_case_study_of_a_general_model(toy, trainer_for):
-    """RecBole asks its own loader for histories, which ours does not keep."""
-    config = toy(random_users(longest=9), "LightGCN")
-    train, _, test = data_preparation(config, build_dataset(config))
-    model = trainer_for(train).model.eval()
-    users = test._dataset.inter_feat["user_id"].tolist()[5:15][::-1]
-    _, items = full_sort_topk(users, model, test, k=4)
-    offsets, flat = test._dataset.sequences.offsets, test._dataset.sequences.items
-    for user, listed in zip(users, items):
-        seen = set(flat[offsets[user] : offsets[user + 1] - 1].tolist())
-        scores = model.full_sort_predict({"user_id": torch.tensor([user])}).detach().flatten()
-        expected = sorted(set(range(1, len(scores))) - seen, key=lambda item: -scores[item])
-        assert listed.tolist() == expected[:4]
-
-
-@pytest.mark.parametrize("mask_seen", [True, False])
-def test_case_study(toy, trainer_for, mask_seen):
-    config = toy(random_users(longest=9), mask_seen=mask_seen)
-    train, _, test = loaders(config)
-    model = trainer_for(train).model.eval()
-    samples = test._dataset[np.arange(len(test._dataset))]
-    users = samples["user_id"].tolist()[5:15][::-1]
-    scores, items = full_sort_topk(users, model, test, k=6)
-    offsets, flat = test._dataset.sequences.offsets, test._dataset.sequences.items
-    for user, row_scores, row_items in zip(users, scores, items):
-        history = flat[offsets[user] : offsets[user + 1] - 1]
-        expected = model.full_sort_predict(
-            {"item_id_list": torch.from_numpy(history[None])}  # all that the user did before the last action
-        )[0].detach()
-        expected[0] = -np.inf
-        if mask_seen:
-            expected[np.unique(history)] = -np.inf
-            assert not set(row_items[row_scores > -np.inf].tolist()) & set(history.tolist())
-        best = expected.topk(6)
-        torch.testing.assert_close(row_scores, best.values)
-        finite = best.values > -np.inf
-        assert torch.equal(row_items[finite], best.indices[finite])
-
-
-def test_the_five_core_is_found_in_a_raw_download(tmp_path):
-    """Ratings as RecBole's hub has them, with users and items of too few actions around the 5-core of Beauty."""
-    source = SHARED / "amazon-beauty" / "amazon-beauty.inter"
-    if not source.is_file():
-        pytest.skip(f"needs {source}")
-    core = [line.split("\t") for line in source.read_text().splitlines()[1:]]
-    lines = [f"U{user}\tI{item}\t{int(time) % 5 + 1}\t{1000 + int(time)}" for user, item, time in core]
-    # Chains of users with four actions: on items of the core, and on items that only they have.
-    for user in range(3000):
-        lines += [f"few{user}\tI{(user * 7 + n) % 12101 + 1}\t5\t{n}" for n in range(3)]
-        lines.append(f"few{user}\trare{user // 3}\t1\t9")
-    folder = tmp_path / "amazon-beauty"
-    folder.mkdir()
-    header = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
-    (folder / "amazon-beauty.inter").write_text("\n".join([header, *lines]) + "\n")
-    dataset = create_dataset(Config("MQSATED", "amazon-beauty", config_dict={"data_path": str(tmp_path)}))
-    assert (dataset.user_num - 1, dataset.item_num - 1, dataset.inter_num) == (22363, 12101, 198502)

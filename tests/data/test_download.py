@@ -5,17 +5,17 @@ from __future__ import annotations
 import http.server
 import io
 import os
+import signal
 import socket
 import stat
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import recbole_mqsa.plugin.compat
-from recbole_mqsa.data import download
 from recbole_mqsa.data.download import fetch, needs_download
 from recbole_mqsa.errors import UserError
 
@@ -135,30 +135,44 @@ def test_a_failure_leaves_nothing_behind_and_says_what_to_do(
     assert names(tmp_path) == []
 
 
-def test_a_refused_connection_and_a_silent_server_end_in_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def address(server: socket.socket) -> str:
+    return f"http://127.0.0.1:{server.getsockname()[1]}/toy.zip"
+
+
+def test_a_refused_connection_and_a_silent_server_end_in_a_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(download, "TIMEOUT", 0.2)
+        url = address(silent)
         with pytest.raises(UserError, match="timed out"):
-            fetch("toy", tmp_path / "toy", f"http://127.0.0.1:{silent.getsockname()[1]}/toy.zip")
-        port = silent.getsockname()[1]
+            fetch("toy", tmp_path / "toy", url, timeout=0.2)
     with pytest.raises(UserError, match="refused"):
-        fetch("toy", tmp_path / "toy", f"http://127.0.0.1:{port}/toy.zip")
+        fetch("toy", tmp_path / "toy", url)
     assert names(tmp_path) == []
 
 
-def test_control_c_cleans_up_and_passes_on(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_: object) -> None:
-        assert names(tmp_path) != []  # the temporary folder is there
-        raise KeyboardInterrupt
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """A signal raises KeyboardInterrupt, however these tests were started."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
-    monkeypatch.setattr(download, "_unpack", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        fetch("toy", tmp_path / "toy", f"{server}/right.zip")
-    assert names(tmp_path) == []
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_control_c_cleans_up_and_passes_on(tmp_path: Path) -> None:
+    begun: list[list[str]] = []
+
+    def interrupt() -> None:
+        while not names(tmp_path):
+            time.sleep(0.01)
+        time.sleep(0.2)  # until the silent server is waited for
+        begun.append(names(tmp_path))
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            fetch("toy", tmp_path / "toy", address(silent))
+    assert len(begun[0]) == 1 and names(tmp_path) == []
 
 
 def test_the_folder_of_a_faster_process_is_used_and_a_foreign_one_stays(server: str, tmp_path: Path) -> None:
@@ -179,7 +193,6 @@ def test_only_the_first_of_several_processes_downloads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each meets the others before it loads, the first also when its download failed."""
-    recbole_mqsa.plugin.compat.apply()
     import torch
     from recbole.data.dataset import Dataset
 
@@ -210,7 +223,6 @@ def test_only_the_first_of_several_processes_downloads(
 def test_recbole_downloads_and_loads_in_one_process(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leftover: bool
 ) -> None:
-    recbole_mqsa.plugin.compat.apply()
     from recbole.config import Config
     from recbole.data import create_dataset
     from recbole.data.dataset import Dataset

@@ -49,14 +49,3 @@ def test_by_hand():
 def test_nothing_follows_anything(spans):
     begin, end = np.array(spans, dtype=int).reshape(-1, 2).T
     assert count_transitions(np.array([1, 2, 3]), begin, end, 4, time_span=2).nnz == 0
-
-
-def test_beauty_has_the_papers_number_of_pairs(paper_data, monkeypatch):
-    train = paper_data("amazon-beauty")[0]._dataset
-    assert train.transition_counts().sum() == 127_895
-    begin, end = train.training_sequences()
-    assert (end - begin).sum() == 127_895 and (end - begin).max() == 49
-    monkeypatch.setitem(train.config.final_config_dict, "long_sequences", "windows")
-    assert train.transition_counts().sum() == 131_413
-    begin, end = train.training_sequences()
-    assert (end - begin).sum() == 131_413 == len(train)

@@ -86,14 +86,14 @@ def test_a_header_only(complaint, end):
 @pytest.mark.parametrize(
     ("lines", "changes", "says"),
     [
-        (GOOD, {6: "u1\ti0\tlate"}, "FILE, line 6: timestamp is 'late', which is no number"),
-        (GOOD, {2: "\nu0\ti0\tlate"}, "FILE, line 3: timestamp is 'late', which is no number"),
-        (GOOD, {6: "u1\ti0\tnan"}, "FILE, line 6: timestamp is 'nan', which is no time"),
-        (GOOD, {6: "u1\ti0\tNA"}, "FILE, line 6: timestamp is 'NA', which is no time"),
-        (GOOD, {6: "u1\ti0\tinf"}, "FILE, line 6: timestamp is 'inf', which is no time"),
-        (GOOD, {17: "u3\ti3\t-inf"}, "FILE, line 17: timestamp is '-inf', which is no time"),
-        (GOOD, {6: "u1\ti0\t"}, "FILE, line 6: timestamp is '', which is no time"),
-        (GOOD, {6: "u1\ti0"}, "FILE, line 6: timestamp is '', which is no time"),
+        (GOOD, {6: "u1\ti0\tlate"}, "FILE, line 6: timestamp is 'late', which is not a number"),
+        (GOOD, {2: "\nu0\ti0\tlate"}, "FILE, line 3: timestamp is 'late', which is not a number"),
+        (GOOD, {6: "u1\ti0\tnan"}, "FILE, line 6: timestamp is 'nan', which is not a time"),
+        (GOOD, {6: "u1\ti0\tNA"}, "FILE, line 6: timestamp is 'NA', which is not a time"),
+        (GOOD, {6: "u1\ti0\tinf"}, "FILE, line 6: timestamp is 'inf', which is not a time"),
+        (GOOD, {17: "u3\ti3\t-inf"}, "FILE, line 17: timestamp is '-inf', which is not a time"),
+        (GOOD, {6: "u1\ti0\t"}, "FILE, line 6: timestamp is '', which is not a time"),
+        (GOOD, {6: "u1\ti0"}, "FILE, line 6: timestamp is '', which is not a time"),
         (RATED, {2: "u0\ti0\t\t0", 6: "u1\ti0\t5\tnan"}, "FILE, line 6: timestamp is 'nan'"),
         (RATED, {2: "u0\ti0\tbad\t0", 6: "u1\ti0\t5\tlate"}, "FILE, line 6: timestamp is 'late'"),
     ],
@@ -111,7 +111,7 @@ def test_a_missing_rating_is_not_taken_for_a_missing_time(complaint):
 
 def test_text_in_another_number_column(complaint):
     text = changed(RATED, {7: "u1\ti1\tgood\t1"})
-    assert complaint(text, load_col=None).startswith("FILE, line 7: rating is 'good', which is no number")
+    assert complaint(text, load_col=None).startswith("FILE, line 7: rating is 'good', which is not a number")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_nothing_left_after_filtering(complaint, setting, value):
 
 def test_nobody_with_three_actions(complaint):
     lines = [HEADER, *(f"u{user}\ti{item}\t{item}" for user in range(4) for item in range(2))]
-    assert "nobody in data set 'toy' has three actions" in complaint(changed(lines, {}))
+    assert "no user in data set 'toy' has three actions" in complaint(changed(lines, {}))
 
 
 def test_ready_made_samples_are_refused(toy):

@@ -29,9 +29,9 @@ def write_chain(folder: Path, certainty: float, seed: int = 0) -> None:
 def train(folder: Path, name: str, model: str = "MQSATED", **settings: object):
     """A finished run on the chain, at a size that trains in seconds."""
     small = {
-        "data_path": str(folder), "epochs": 30, "eval_step": 5, "stopping_step": 5, "train_batch_size": 64,
-        "hidden_size": 32, "learning_rate": 0.005, "hidden_dropout_prob": 0.2, "weight_decay": 0.0,
-        "topk": [1, 5], "valid_metric": "NDCG@5", "metrics": ["Hit", "NDCG"], "mask_seen": False,
+        "data_path": str(folder), "epochs": 20, "eval_step": 5, "stopping_step": 5, "train_batch_size": 64,
+        "hidden_size": 32, "MAX_ITEM_LIST_LENGTH": 12, "learning_rate": 0.01, "hidden_dropout_prob": 0.2,
+        "weight_decay": 0.0, "topk": [1, 5], "valid_metric": "NDCG@5", "metrics": ["Hit", "NDCG"], "mask_seen": False,
         "show_progress": False, "state": "ERROR",
     }  # fmt: skip
     if model == "MQSATED":

@@ -1,4 +1,4 @@
-"""What RecBole does with the work-arounds and without: a process that test_compat.py starts.
+"""What RecBole does with the work-arounds and without: a process that ``plugin/test_compat.py`` starts.
 
 ``compat_probes.py FOLDER [--apply]`` tries every probe on the data set ``tiny`` in FOLDER and prints what
 came of each as json: ``{"value": ...}`` or ``{"error": ...}``.
@@ -182,8 +182,10 @@ def tensorboard() -> Any:
 
     from recbole.trainer import trainer
 
-    if "recbole_mqsa.plugin.compat" in sys.modules:
-        sys.modules["recbole_mqsa.plugin.compat"].tensorboard_folder.set(Path("run"))
+    if "recbole_mqsa" in sys.modules:
+        from recbole_mqsa.runs.logs import tensorboard_folder
+
+        tensorboard_folder.set(Path("run"))
     before = set(Path().rglob("events*"))
     trainer.get_tensorboard(logging.Logger("none")).close()
     return [file.parts[0] for file in set(Path().rglob("events*")) - before]
@@ -216,6 +218,25 @@ def anomaly_detection() -> Any:
     return torch.is_anomaly_enabled()
 
 
+def broken_ray() -> Any:
+    """What using ray says while another one lies in the folder, which breaks twice half-way; then it is mended."""
+    from recbole.quick_start import quick_start
+
+    for module in [module for module in sys.modules if module.split(".")[0] == "ray"]:
+        del sys.modules[module]
+    sys.path.insert(0, os.getcwd())
+    Path("ray").mkdir()
+    Path("ray", "half.py").touch()
+    Path("ray", "tune.py").write_text("report = dict")
+    Path("ray", "__init__.py").write_text("import ray.half\nraise AttributeError('np.bool8')")
+    said = [
+        [attempt(lambda: quick_start.tune.report(hit=1))["error"], "ray.half" in sys.modules]
+        for _ in range(2)
+    ]
+    Path("ray", "__init__.py").write_text("# no longer broken; of another length than it was")
+    return [said, quick_start.tune.report(hit=1)]
+
+
 PROBES: dict[str, Callable[[], Any]] = {
     "numpy_metric": numpy_metric,
     "numpy_config": numpy_config,
@@ -232,6 +253,7 @@ PROBES: dict[str, Callable[[], Any]] = {
     "metrics_of_counts": metrics_of_counts,
     "anomaly_detection": anomaly_detection,
     "download": download,
+    "broken_ray": broken_ray,
 }
 
 
@@ -247,11 +269,11 @@ def main(folder: str, *options: str) -> None:
     sys.argv[1:] = []  # RecBole reads them
     outcomes = {}
     if options:
-        import recbole_mqsa.plugin.compat
+        from recbole_mqsa.plugin.table import install
 
-        recbole_mqsa.plugin.compat.apply()
+        install()
         state = patched_names()
-        recbole_mqsa.plugin.compat.apply()
+        install()
         outcomes["idempotent"] = {"value": state == patched_names()}
     for name, probe in PROBES.items():
         outcomes[name] = attempt(probe)

@@ -95,28 +95,3 @@ def test_there_is_nothing_to_learn(counting):
     _, trainer, _ = counting
     loss = trainer.model.calculate_loss(None)
     assert loss.item() == 0 and loss.requires_grad
-
-
-# The paper's numbers.
-
-POP = {
-    "amazon-beauty": [0.0077, 0.0042, 0.0135, 0.0061, 0.0217, 0.0081],
-    "amazon-sports-outdoors": [0.0057, 0.0041, 0.0091, 0.0052, 0.0175, 0.0073],
-    "amazon-toys-games": [0.0065, 0.0044, 0.0090, 0.0052, 0.0143, 0.0065],
-    "yelp": [0.0056, 0.0036, 0.0096, 0.0049, 0.0158, 0.0065],
-}
-METRICS = ["hit@5", "ndcg@5", "hit@10", "ndcg@10", "hit@20", "ndcg@20"]
-
-
-@pytest.mark.parametrize("name", POP)
-def test_popularity_has_the_papers_row(paper_data, trainer_for, name):
-    train, _, test = paper_data(name)
-    result = trainer_for(train, "Pop").evaluate(test, load_best_model=False)
-    assert [round(float(result[metric]), 4) for metric in METRICS] == POP[name]
-
-
-@pytest.mark.parametrize(("name", "ndcg"), [("amazon-beauty", 0.0547), ("amazon-sports-outdoors", 0.0287)])
-def test_transitions_have_the_papers_number(paper_data, trainer_for, name, ndcg):
-    train, _, test = paper_data(name)
-    trainer = trainer_for(train, "ItemTransition")
-    assert trainer.evaluate(test, load_best_model=False)["ndcg@20"] == pytest.approx(ndcg, abs=2e-4)

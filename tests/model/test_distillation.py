@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from helpers.transitions import N_ITEMS, D, dense_rows, made_counts, made_items
-from recbole.data import create_dataset, data_preparation
 from scipy import sparse
 
+from recbole_mqsa.errors import UserError
 from recbole_mqsa.model.distillation import TransitionTeacher, distillation_loss, sample_heads
 from recbole_mqsa.model.dropout import dropout
 from recbole_mqsa.model.mqsated import MQSATED
+from recbole_mqsa.training.build import build_dataset, build_loaders
 
 TAUS = [1, 0.1, 0.05, 0.005]
 
@@ -139,28 +142,24 @@ def test_drawn_heads_are_unbiased():
     assert draws.std().item() == pytest.approx(deviation, rel=0.1)
 
 
-def test_without_distillation_nothing_is_counted(toy, monkeypatch):
+def test_without_distillation_nothing_is_counted(toy):
     sequences = {"ann": "a b c d", "bob": "b c d a e"}
 
-    def losses(lambda_kd):
+    def losses(lambda_kd, counts=True):
         config = toy(sequences, lambda_kd=lambda_kd)
-        train, *_ = data_preparation(config, create_dataset(config))
-        return MQSATED(config, train._dataset).losses(next(iter(train)))
+        train, *_ = build_loaders(config, build_dataset(config))
+        uncounted = SimpleNamespace(num=train._dataset.num)
+        return MQSATED(config, train._dataset if counts else uncounted).losses(next(iter(train)))
 
     assert set(losses(0.1)) == {"recommendation", "distillation"}
-
-    def refuse(*_):
-        raise AssertionError("transitions were asked for")
-
-    monkeypatch.setattr("recbole_mqsa.data.dataset.SequenceDataset.transition_counts", refuse)
-    assert set(losses(0)) == {"recommendation"}
-    with pytest.raises(AssertionError, match="transitions"):
-        losses(0.1)
+    assert set(losses(0, counts=False)) == {"recommendation"}
+    with pytest.raises(UserError, match="counts what follows what"):
+        losses(0.1, counts=False)
 
 
 def test_the_loss_is_weighted_by_lambda_kd(toy):
     config = toy({"ann": "a b c d", "bob": "b c d a e"}, lambda_kd=0.3, tau=0.2, distillation_heads=0)
-    train, *_ = data_preparation(config, create_dataset(config))
+    train, *_ = build_loaders(config, build_dataset(config))
     model, batch = MQSATED(config, train._dataset).eval(), next(iter(train))
     losses = model.losses(batch)
     inputs = batch["item_id_list"]

@@ -70,5 +70,5 @@ def test_scores_and_loss(path: Path, side: str) -> None:
 
 def test_finds_the_chain_from_prefixes(tmp_path: Path) -> None:
     write_chain(tmp_path, certainty=0.9)
-    test = train(tmp_path, "run", model="FMLPRec", epochs=20).result["test"]
+    test = train(tmp_path, "run", model="FMLPRec", epochs=10).result["test"]
     assert test["hit@1"] > 0.7

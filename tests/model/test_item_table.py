@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from recbole_mqsa.model.item_table import ItemTable
-from recbole_mqsa.model.softmax import recommendation_loss, weighted_logsumexp
+from recbole_mqsa.model.softmax import Limits, recommendation_loss, weighted_logsumexp
 
 N_ITEMS, D = 40, 6
 GENERATOR = torch.Generator()
@@ -21,33 +21,34 @@ def random(*shape: int, seed: int) -> torch.Tensor:
 
 
 STATES, IDS, WEIGHTS = random(9, D, seed=1), torch.tensor([3, 7, 7, 1, 40]), random(9, seed=2).abs()
+IN_CHUNKS = Limits(block=0, chunk=500)
 READERS = {
-    "rows": (lambda table: table.rows(IDS), lambda items: items[IDS]),
-    "same rows": (lambda table: table.rows(IDS).square(), lambda items: items[IDS].square()),
-    "total": (lambda table: table.total(), lambda items: items[1:].sum(0)),
+    "rows": (lambda table, _: table.rows(IDS), lambda items: items[IDS]),
+    "same rows": (lambda table, _: table.rows(IDS).square(), lambda items: items[IDS].square()),
+    "total": (lambda table, _: table.total(), lambda items: items[1:].sum(0)),
     "scores": (
-        lambda table: weighted_logsumexp(STATES, table, WEIGHTS, 4),
+        lambda table, limits: weighted_logsumexp(STATES, table, WEIGHTS, 4, limits=limits),
         lambda items: WEIGHTS @ (STATES @ items.T).logsumexp(1),
     ),
     "more scores": (
-        lambda table: weighted_logsumexp(STATES * 2, table, WEIGHTS, 0, without_padding=True),
+        lambda table, limits: weighted_logsumexp(
+            STATES * 2, table, WEIGHTS, 0, without_padding=True, limits=limits
+        ),
         lambda items: WEIGHTS @ (2 * STATES @ items[1:].T).logsumexp(1),
     ),
     "loss": (
-        lambda table: recommendation_loss(table.rows(IDS), IDS, table),
+        lambda table, limits: recommendation_loss(table.rows(IDS), IDS, table, limits=limits),
         lambda items: torch.nn.functional.cross_entropy(
             items[IDS] @ torch.cat([items[:1].detach(), items[1:]]).T, IDS
         ),
     ),
 }
+"""By name, what reads a table under some limits, and the same of plain embeddings."""
 
 
-@pytest.fixture(params=["at once", "in chunks"])
-def chunks(request, monkeypatch):
-    if request.param == "in chunks":
-        monkeypatch.setattr("recbole_mqsa.model.softmax.CELLS", 0)
-        monkeypatch.setattr("recbole_mqsa.model.softmax.CHUNK_CELLS", 500)
-    return request.param == "in chunks"
+@pytest.fixture(params=[Limits(), IN_CHUNKS], ids=["at once", "in chunks"])
+def limits(request):
+    return request.param
 
 
 @pytest.mark.parametrize(
@@ -56,13 +57,13 @@ def chunks(request, monkeypatch):
     + [["rows", "same rows", "total"], ["scores", "more scores"], ["rows", *reversed(READERS)], [*READERS]],
     ids=", ".join,
 )
-def test_the_gradient_is_the_sum_over_all_readers(chunks, names):
+def test_the_gradient_is_the_sum_over_all_readers(limits, names):
     """Each reader's result enters with a factor of its own; one that enters nothing adds nothing."""
     weight = random(N_ITEMS + 1, D, seed=0).requires_grad_()
     factors = range(-2, len(names) - 2)
     table = ItemTable(weight)
-    unused = weighted_logsumexp(STATES, table, WEIGHTS)
-    ours = sum(f * READERS[name][0](table).sum() for f, name in zip(factors, names))
+    unused = weighted_logsumexp(STATES, table, WEIGHTS, limits=limits)
+    ours = sum(f * READERS[name][0](table, limits).sum() for f, name in zip(factors, names))
     theirs = sum(f * READERS[name][1](weight).sum() for f, name in zip(factors, names))
     torch.testing.assert_close(ours, theirs)
     expected = torch.autograd.grad(theirs, weight)[0]
@@ -84,44 +85,49 @@ def test_a_sparse_gradient_is_the_same_gradient():
 
 
 @pytest.mark.parametrize("name", ["total", "scores"])
-def test_what_reads_all_rows_has_no_sparse_gradient(chunks, name):
+def test_what_reads_all_rows_has_no_sparse_gradient(limits, name):
     table = ItemTable(random(N_ITEMS + 1, D, seed=0).requires_grad_(), sparse=True)
     with pytest.raises(NotImplementedError, match="that of all"):
-        READERS[name][0](table).backward(torch.ones(D if name == "total" else (), dtype=torch.float64))
+        READERS[name][0](table, limits).backward(
+            torch.ones(D if name == "total" else (), dtype=torch.float64)
+        )
 
 
-def test_gradients_add_up_over_backward_passes(chunks):
+def test_gradients_add_up_over_backward_passes(limits):
     """What the parameter already holds stays, as with any other operation."""
     weight = random(N_ITEMS + 1, D, seed=0).requires_grad_()
     for name in ("loss", "rows"):
-        READERS[name][0](ItemTable(weight)).sum().backward()
+        READERS[name][0](ItemTable(weight), limits).sum().backward()
     ours, weight.grad = weight.grad, None
     for name in ("loss", "rows"):
         READERS[name][1](weight).sum().backward()
     torch.testing.assert_close(ours, weight.grad)
 
 
-def test_computed_embeddings(chunks):
+def test_computed_embeddings(limits):
     """The table of something computed hands its gradient on to what it was computed of."""
     weight = random(N_ITEMS + 1, D, seed=0).requires_grad_()
-    ours = READERS["loss"][0](ItemTable(weight * 3)) + READERS["total"][0](ItemTable(weight.square())).sum()
+    ours = (
+        READERS["loss"][0](ItemTable(weight * 3), limits)
+        + READERS["total"][0](ItemTable(weight.square()), limits).sum()
+    )
     theirs = READERS["loss"][1](weight * 3) + READERS["total"][1](weight.square()).sum()
     torch.testing.assert_close(torch.autograd.grad(ours, weight), torch.autograd.grad(theirs, weight))
 
 
-def test_a_second_backward_pass_is_refused(chunks):
+def test_a_second_backward_pass_is_refused(limits):
     weight = random(N_ITEMS + 1, D, seed=0).requires_grad_()
-    loss = READERS["loss"][0](ItemTable(weight))
+    loss = READERS["loss"][0](ItemTable(weight), limits)
     loss.backward()
     with pytest.raises(RuntimeError, match="second time"):
         loss.backward()
 
 
-def test_without_gradient_nothing_is_recorded():
+def test_without_gradient_nothing_is_recorded(limits):
     weight = random(N_ITEMS + 1, D, seed=0).requires_grad_()
     with torch.no_grad():
-        assert not READERS["loss"][0](ItemTable(weight)).requires_grad
-    assert not READERS["loss"][0](ItemTable(weight.detach())).requires_grad
+        assert not READERS["loss"][0](ItemTable(weight), limits).requires_grad
+    assert not READERS["loss"][0](ItemTable(weight.detach()), limits).requires_grad
 
 
 def test_one_cast_for_all():
@@ -147,26 +153,25 @@ class _LargeTensors(TorchDispatchMode):
         return result
 
 
-def test_many_items_need_one_gradient_and_no_other_copy(monkeypatch):
+def test_many_items_need_one_gradient_and_no_other_copy():
     """Of all that a step makes, only the gradient itself is as large as the embeddings."""
-    monkeypatch.setattr("recbole_mqsa.model.softmax.CELLS", 0)
-    monkeypatch.setattr("recbole_mqsa.model.softmax.CHUNK_CELLS", 500)
     weight = torch.randn(5001, D, requires_grad=True)
     with _LargeTensors(weight.numel() * weight.element_size() // 2) as large:
         table = ItemTable(weight)
-        loss = recommendation_loss(table.rows(IDS), IDS, table, 4) + table.total().sum()
-        (loss + weighted_logsumexp(STATES.float(), table, WEIGHTS.float(), 4)).backward()
+        loss = recommendation_loss(table.rows(IDS), IDS, table, 4, limits=IN_CHUNKS) + table.total().sum()
+        scores = weighted_logsumexp(STATES.float(), table, WEIGHTS.float(), 4, limits=IN_CHUNKS)
+        (loss + scores).backward()
     assert set(large.made) == {weight.data_ptr(), weight.grad.data_ptr()}
 
 
-def test_nothing_outlives_the_step(chunks):
+def test_nothing_outlives_the_step(limits):
     """No cycle of references keeps a table or its gradient until the garbage is collected."""
     weight = random(N_ITEMS + 1, D, seed=0).requires_grad_()
     gc.disable()
     try:
         table = ItemTable(weight)
         kept = [weakref.ref(table), weakref.ref(table.gradient)]
-        loss = READERS["loss"][0](table)
+        loss = READERS["loss"][0](table, limits)
         loss.backward()
         del table, loss
         assert [reference() for reference in kept] == [None, None]

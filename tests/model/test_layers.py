@@ -1,143 +1,15 @@
-"""Pooling, packing and attention against one sequence, one position, one head at a time."""
+"""One layer and stacks of them against one sequence, one position, one head at a time."""
 
 from __future__ import annotations
 
 import math
-import operator
 
 import pytest
 import torch
+from helpers.sequences import LENGTHS, D, packed_states, rows_of, valid_mask
 
 from recbole_mqsa.model.layers import MultiQueryEncoder, WindowAttentionLayer, mixing_weights
-from recbole_mqsa.model.pooling import POOLINGS, pool_window
 from recbole_mqsa.model.ragged import Ragged
-
-LENGTHS = [[5], [1], [3, 0, 7, 1], [0, 4, 4, 2, 9, 0], [12, 1, 1, 6, 3, 2, 12, 5]]
-D = 6
-
-
-def valid_mask(lengths, side, width=None):
-    column = torch.arange(width or max(lengths) + 1)
-    lengths = torch.tensor(lengths)[:, None]
-    return column < lengths if side == "right" else column >= len(column) - lengths
-
-
-def rows_of(packed, lengths):
-    return packed.split(lengths)
-
-
-def packed_states(lengths, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(sum(lengths), D, generator=generator, dtype=torch.float64)
-
-
-# Pooling.
-
-
-@pytest.mark.parametrize("lengths", LENGTHS)
-@pytest.mark.parametrize("window", [1, 2, 3, 4])
-@pytest.mark.parametrize("pooling", ["mean", "decay"])
-def test_pool_window_against_a_loop(pooling, window, lengths):
-    states = packed_states(lengths)
-    pooled = pool_window(
-        states, Ragged(valid_mask(lengths, "right")).depth, POOLINGS[pooling](window, 0.3).double()
-    )
-    weight = {"mean": lambda age: 1.0, "decay": lambda age: 0.3**age}[pooling]
-    for row, ours in zip(rows_of(states, lengths), rows_of(pooled, lengths)):
-        for t in range(len(row)):
-            ages = range(min(window, t + 1))
-            expected = sum(weight(age) * row[t - age] for age in ages) / sum(weight(age) for age in ages)
-            torch.testing.assert_close(ours[t], expected, rtol=1e-6, atol=1e-7)
-
-
-def test_pooling_by_hand():
-    states, depth = torch.tensor([[4.0], [8.0], [0.0], [6.0]]), torch.tensor([0, 1, 2, 0])
-    assert pool_window(states, depth, POOLINGS["mean"](3, 0.5)).flatten().tolist() == [4, 6, 4, 6]
-    decayed = pool_window(states, depth, POOLINGS["decay"](2, 0.5)).flatten()
-    assert decayed.tolist() == pytest.approx([4, (8 + 2) / 1.5, 4 / 1.5, 6])
-
-
-# Packing.
-
-
-@pytest.mark.parametrize("side", ["left", "right"])
-@pytest.mark.parametrize("lengths", LENGTHS)
-def test_places(lengths, side):
-    layout = Ragged(valid_mask(lengths, side))
-    assert layout.lengths.tolist() == lengths
-    assert layout.depth.tolist() == [t for length in lengths for t in range(length)]
-    assert layout.age.tolist() == [t for length in lengths for t in reversed(range(length))]
-
-
-@pytest.mark.parametrize("side", ["left", "right"])
-@pytest.mark.parametrize("lengths", LENGTHS)
-def test_packing_is_a_boolean_index(lengths, side):
-    valid = valid_mask(lengths, side)
-    padded = torch.arange(valid.numel()).view(valid.shape)
-    layout = Ragged(valid)
-    assert torch.equal(layout.pack(padded), padded[valid])
-    assert torch.equal(layout.row, torch.nonzero(valid)[:, 0])
-
-
-@pytest.mark.parametrize("groups", [1, 2, 3, 6])
-@pytest.mark.parametrize("lengths", LENGTHS)
-def test_lengths_known_beforehand_change_nothing(lengths, groups):
-    asked = Ragged(valid_mask(lengths, "right"), groups)
-    told = Ragged(valid_mask(lengths, "right"), groups, torch.tensor(lengths))
-    states = packed_states(lengths)
-    for name, value in vars(asked).items():
-        same = torch.equal if isinstance(value, torch.Tensor) else operator.eq
-        assert same(value, vars(told)[name]), name
-    grouped = asked.grouped(states), told.grouped(states)
-    assert all(map(torch.equal, *grouped)) and len(grouped[0]) == len(grouped[1])
-    assert torch.equal(told.packed(grouped[1]), states)
-
-
-@pytest.mark.parametrize("groups", [1, 2, 3, 6])
-@pytest.mark.parametrize("lengths", LENGTHS)
-def test_grouped_and_packed_are_inverse(lengths, groups):
-    layout, states = Ragged(valid_mask(lengths, "left"), groups), packed_states(lengths)
-    grouped = layout.grouped(states)
-    assert torch.equal(layout.packed(grouped), states)
-    assert len(grouped) <= groups
-    assert sum(len(group) for group in grouped) == sum(length > 0 for length in lengths)
-    # Each group holds whole sequences from its left; a longer group's shortest is above half its longest.
-    rows = {tuple(row.flatten().tolist()) for row in rows_of(states, lengths) if len(row)}
-    found = set()
-    for number, group in enumerate(grouped):
-        assert group.shape[2] == D
-        for row in group:
-            real = next(t for t in range(len(row), 0, -1) if tuple(row[:t].flatten().tolist()) in rows)
-            found.add(tuple(row[:real].flatten().tolist()))
-            assert (row[real:] == row[real - 1]).all()
-            assert number == groups - 1 or real > max(lengths) // 2 ** (number + 1) or groups == 1
-    assert found == rows
-
-
-def test_groups_are_halved_lengths():
-    lengths = [8, 5, 4, 3, 2, 1, 8]
-    for groups, shapes in ((3, [(3, 8), (2, 4), (2, 2)]), (1, [(7, 8)])):
-        layout = Ragged(valid_mask(lengths, "right"), groups)
-        assert [group.shape[:2] for group in layout.grouped(packed_states(lengths))] == shapes
-
-
-@pytest.mark.parametrize("groups", [1, 3])
-@pytest.mark.parametrize("lengths", LENGTHS)
-def test_last(lengths, groups):
-    states = packed_states(lengths)
-    last = Ragged(valid_mask(lengths, "left"), groups).last(states)
-    expected = [row[-1] if len(row) else torch.zeros(D).double() for row in rows_of(states, lengths)]
-    assert torch.equal(last, torch.stack(expected))
-
-
-@pytest.mark.parametrize("groups", [1, 3])
-def test_a_batch_of_nothing(groups):
-    """All rows empty: no positions, and zeros for the newest of each."""
-    layout = Ragged(torch.zeros(2, 4, dtype=torch.bool), groups)
-    nothing = torch.zeros(0, D)
-    assert layout.packed(layout.grouped(nothing)).shape == (0, D)
-    assert layout.last(nothing).tolist() == [[0.0] * D] * 2
-
 
 # One layer, as the paper authors' program has it (shared/golden/README.md).
 

@@ -6,7 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from recbole_mqsa.model.softmax import RowBlocks, product_dtype, recommendation_loss, weighted_logsumexp
+from recbole_mqsa.model.softmax import (
+    Limits,
+    RowBlocks,
+    product_dtype,
+    recommendation_loss,
+    weighted_logsumexp,
+)
 
 D = 7
 BLOCKS = [0, 1, 7, 64, 1000]
@@ -172,7 +178,7 @@ def test_product_dtype_on_a_torch_without_those_questions(monkeypatch):
 @pytest.mark.parametrize("cells", [1, 70, 640, 5000])
 @pytest.mark.parametrize("without_padding", [False, True])
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
-def test_chunks_of_items_give_the_same(monkeypatch, cells, without_padding, dtype):
+def test_chunks_of_items_give_the_same(cells, without_padding, dtype):
     """Item chunks of every size, one of a single item among them, against all items at once."""
     torch.manual_seed(0)
     states, items = torch.randn(70, 16) * 2, torch.randn(131, 16)
@@ -180,25 +186,21 @@ def test_chunks_of_items_give_the_same(monkeypatch, cells, without_padding, dtyp
     states.requires_grad_()
     items.requires_grad_()
 
-    def loss_and_gradients():
-        loss = weighted_logsumexp(states, items, weights, 32, dtype, without_padding=without_padding)
+    def loss_and_gradients(limits):
+        options = {"without_padding": without_padding, "limits": limits}
+        loss = weighted_logsumexp(states, items, weights, 32, dtype, **options)
         return [loss, *torch.autograd.grad(loss, (states, items))]
 
-    at_once = loss_and_gradients()
-    monkeypatch.setattr("recbole_mqsa.model.softmax.CELLS", 0)
-    monkeypatch.setattr("recbole_mqsa.model.softmax.CHUNK_CELLS", cells)
     tolerance = 1e-5 if dtype is None else 2e-2
-    for chunked, whole in zip(loss_and_gradients(), at_once):
+    for chunked, whole in zip(loss_and_gradients(Limits(0, cells)), loss_and_gradients(Limits())):
         assert (chunked - whole).abs().max() <= tolerance * whole.abs().max()
 
 
 @pytest.mark.parametrize("cells", [1, 70, 5000])
-def test_chunks_against_dense(monkeypatch, cells):
+def test_chunks_against_dense(cells):
     """Value and gradients, scaled from above, with padding that is no parameter."""
-    monkeypatch.setattr("recbole_mqsa.model.softmax.CELLS", 0)
-    monkeypatch.setattr("recbole_mqsa.model.softmax.CHUNK_CELLS", cells)
     states, items, _, targets = made(130, 57, scale=2.0)
-    fast = recommendation_loss(states, targets, items, 32)
+    fast = recommendation_loss(states, targets, items, 32, limits=Limits(0, cells))
     slow = dense_recommendation(states, targets, items)
     for ours, theirs in zip(*(with_gradients(loss, states, items, upstream=-2.5) for loss in (fast, slow))):
         torch.testing.assert_close(ours, theirs)
@@ -223,10 +225,8 @@ def test_chunks_never_hold_more_scores_than_allowed(monkeypatch):
         made.append(a.shape[0] * b.shape[1])
         return product(a, b, **keywords)
 
-    monkeypatch.setattr("recbole_mqsa.model.softmax.CELLS", 64 * 1000)
-    monkeypatch.setattr("recbole_mqsa.model.softmax.CHUNK_CELLS", 64 * 50)
     monkeypatch.setattr(torch, "mm", watched)
     states, items = torch.randn(200, 8, requires_grad=True), torch.randn(1001, 8, requires_grad=True)
-    weighted_logsumexp(states, items, torch.ones(200), 64).backward()
+    weighted_logsumexp(states, items, torch.ones(200), 64, limits=Limits(64 * 1000, 64 * 50)).backward()
     assert max(made) == 64 * 50
     assert sum(made) == 2 * 256 * 1001  # each score twice; 200 rows fill up to 256

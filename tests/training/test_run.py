@@ -1,10 +1,9 @@
-"""The one path: what a run leaves, that it repeats itself, and that RecBole's own entry gives the same."""
+"""The one path: what a run leaves, that it repeats itself, and what ends it."""
 
 from __future__ import annotations
 
 import csv
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -12,34 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.chain import write_chain
 from helpers.paths import ROOT
-from recbole.quick_start import load_data_and_model, run_recbole
-from recbole.utils.case_study import full_sort_topk
+from helpers.runs import settings, trained
 
 from recbole_mqsa.errors import UserError
 from recbole_mqsa.settings.config import Config
 from recbole_mqsa.training.run import run
-
-SMALL = {"epochs": 3, "train_batch_size": 64, "topk": [5, 20], "show_progress": False, "state": "ERROR"}
-WIDTH = {"MQSATED": {"hidden_size": 16, "inner_size": 16}}
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory of its own with a small data set, and no command line for RecBole to read."""
-    write_chain(tmp_path, certainty=0.8)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["test"])
-    return tmp_path
-
-
-def settings(home: Path, model: str, **more: object) -> dict[str, object]:
-    return {**SMALL, **WIDTH.get(model, {}), "data_path": str(home), **more}
-
-
-def trained(home: Path, output_dir: str, model: str = "MQSATED", **more: object):
-    return run(Config(model, "chain", config_dict=settings(home, model, **more)), home / output_dir)
 
 
 def test_leaves_one_folder_and_nothing_beside_it(home: Path) -> None:
@@ -54,6 +31,7 @@ def test_leaves_one_folder_and_nothing_beside_it(home: Path) -> None:
         "epochs.png",
         "ranks.npz",
         "tensorboard",
+        ".lock",
     }
     assert {path.name for path in finished.folder.iterdir()} == left
 
@@ -146,14 +124,6 @@ def test_what_recbole_says_of_settings_is_a_sentence(home: Path) -> None:
         trained(home, "mine", model="Pop", alias_of_item_id=["timestamp"], alias_of_user_id=["timestamp"])
 
 
-@pytest.mark.parametrize("model", ["GRU4RecKG", "FM", "DIEN", "EASE"])
-def test_models_that_need_other_data_are_sent_to_recboles_entry(home: Path, model: str) -> None:
-    config = Config(model, "chain", config_dict={"data_path": str(home)})
-    with pytest.raises(UserError, match="run_recbole"):
-        run(config, home / "mine")
-    assert not (home / "mine").exists()
-
-
 def test_an_interrupted_run_keeps_its_epochs(home: Path) -> None:
     def interrupt(epoch: int, score: float) -> None:
         if epoch == 1:
@@ -165,62 +135,10 @@ def test_an_interrupted_run_keeps_its_epochs(home: Path) -> None:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
 
 
-def test_a_loaded_counting_model_recommends_from_what_the_test_knows(home: Path) -> None:
-    finished = trained(home, "mine", model="Pop")
-    _, model, _, _, _, test_data = load_data_and_model(str(finished.folder / "checkpoint.pth"))
-    scores, _ = full_sort_topk([1], model, test_data, k=1)
-    counts = test_data._dataset.item_counts()
-    seen = test_data._dataset.history(0)
-    counts[test_data._dataset.sequences.items[slice(*map(int, seen))]] = 0
-    assert scores.item() == counts.max()
-
-
-def test_the_callers_logging_is_left_as_it_was(home: Path) -> None:
-    logger = logging.getLogger()
-    before = logger.level, list(logger.handlers)
-    trained(home, "mine", model="Pop")
-    assert (logger.level, list(logger.handlers)) == before
-
-
 def test_same_seed_same_numbers_other_seed_others(home: Path) -> None:
     first, second, other = (trained(home, str(n), seed=seed).result for n, seed in enumerate((7, 7, 8)))
     assert first["test"] == second["test"] and first["valid"] == second["valid"]
     assert first["test"] != other["test"]
-
-
-@pytest.mark.parametrize("model", ["MQSATED", "Pop", "ItemTransition"])
-def test_recbole_own_entry_gives_the_same(home: Path, model: str) -> None:
-    theirs = run_recbole(model=model, dataset="chain", config_dict=settings(home, model))
-    ours = trained(home, "ours", model=model).result
-    assert dict(theirs["test_result"]) == ours["test"]
-    assert dict(theirs["best_valid_result"]) == ours["valid"]
-
-
-def test_recbole_entry_masks_seen_items(home: Path) -> None:
-    masked = run_recbole(model="Pop", dataset="chain", config_dict=settings(home, "Pop"))
-    unmasked = run_recbole(
-        model="Pop", dataset="chain", config_dict={**settings(home, "Pop"), "mask_seen": False}
-    )
-    assert masked["test_result"] != unmasked["test_result"]
-
-
-def test_recbole_entry_runs_on_its_own_data(home: Path) -> None:
-    result = run_recbole(
-        model="MQSATED",
-        dataset="ml-100k",
-        config_dict={"epochs": 1, "show_progress": False, "state": "ERROR"},
-    )
-    assert result["test_result"]["hit@20"] > 0.02  # 20 of 1,682 items are 0.012 by chance
-
-
-def test_a_checkpoint_is_read_back_whole(home: Path) -> None:
-    finished = trained(home, "mine")
-    config, model, _, _, _, test_data = load_data_and_model(str(finished.folder / "checkpoint.pth"))
-    assert config["query_windows"] == [1, 3]
-    from recbole.utils import get_trainer
-
-    trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
-    assert dict(trainer.evaluate(test_data, load_best_model=False)) == finished.result["test"]
 
 
 def test_early_stopping_and_callback(home: Path) -> None:

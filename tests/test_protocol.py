@@ -7,13 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from recbole.data import data_preparation
 
-from recbole_mqsa.settings.config import Config
-from recbole_mqsa.training.build import build_dataset as create_dataset
-from recbole_mqsa.training.build import trainer_class
-from recbole_mqsa.training.load import load_data_and_model
+from recbole_mqsa.training.build import build_dataset, build_loaders
 from recbole_mqsa.training.run import run
 
 GENERAL = ["LightGCN", "BPR"]
@@ -25,7 +20,7 @@ SEQUENCES = {"ann": "a b c d e", "bob": "b c d a", "cid": "c a c", "dee": "d e d
 
 def loaders(toy: Any, model: str, **more: Any) -> Any:
     config = toy(SEQUENCES, model, topk=[1, 2], valid_metric="NDCG@2", **more)
-    return data_preparation(config, create_dataset(config))
+    return build_loaders(config, build_dataset(config))
 
 
 def asked(loader: Any) -> list[tuple[str, str, list[str]]]:
@@ -100,39 +95,3 @@ def test_or_on_the_longest_prefix_only(toy: Any) -> None:
         "".join(data.id2token(data.iid_field, row[row > 0].numpy())) for row in data[:]["item_id_list"]
     ] == ["ab", "b", "c", "d", "e"]
     assert len(asked(valid)) == 2
-
-
-def test_recboles_classes_are_untouched(toy: Any) -> None:
-    from recbole.model.general_recommender import LightGCN
-    from recbole.model.sequential_recommender import SASRec
-
-    for name, theirs in (("SASRec", SASRec), ("LightGCN", LightGCN)):
-        config = toy(SEQUENCES, name, topk=[1, 2], valid_metric="NDCG@2")
-        assert config.model_class is theirs
-        trainer = trainer_class(config)
-        assert trainer.__mro__[-2].__name__ != "RunTrainer" and "Trainer" in [
-            c.__name__ for c in trainer.__mro__
-        ]
-
-
-def test_a_checkpoint_of_recboles_own_model_is_read_back_with_this_protocol(toy: Any, tmp_path: Path) -> None:
-    config = toy(SEQUENCES, "LightGCN", topk=[1, 2], valid_metric="NDCG@2", epochs=2, show_progress=False)
-    finished = run(config, tmp_path / "run")
-    again, model, _, _, _, test = load_data_and_model(str(finished.folder / "checkpoint.pth"))
-    trainer = trainer_class(again)(again, model)
-    assert dict(trainer.evaluate(test, load_best_model=False)) == finished.result["test"]
-
-
-def test_all_models_see_the_paper_s_test_items(paper_data: Any) -> None:
-    """Beauty, whole: RecBole's general and sequential data paths and ours agree on every user's test item."""
-    _, _, ours = paper_data("amazon-beauty")
-    data_path = ours._dataset.config["data_path"].rsplit("/", 1)[0]
-    expected = ours._dataset.inter_feat
-    for model in ("LightGCN", "SASRec"):
-        config = Config(model, "amazon-beauty", config_dict={"data_path": data_path})
-        _, _, test = data_preparation(config, create_dataset(config))
-        found = test._dataset.inter_feat
-        assert torch.equal(found["user_id"], expected["user_id"])
-        assert torch.equal(found["item_id"], expected["item_id"])
-        index = np.arange(0, len(found["user_id"]), 97)
-        assert all(map(torch.equal, test.seen_index(index), ours.seen_index(index)))

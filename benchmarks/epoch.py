@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness import Figures, alternate, medians_of, peak_mb, write_record
+from harness import Figures, alternate, config_class, medians_of, peak_mb, write_record
 
 SASREC = {
         "model": "SASRec", "n_layers": 1, "n_heads": 1, "hidden_size": 64, "inner_size": 64, "loss_type": "CE",
@@ -61,7 +61,6 @@ def measure(name: str, arguments: argparse.Namespace) -> Figures:
     from recbole.utils import get_trainer, init_seed  # isort: skip
 
     from recbole_mqsa.runs import logs
-    from recbole_mqsa.settings.config import Config
     from recbole_mqsa.training.build import build_dataset as create_dataset
     from recbole_mqsa.training.build import build_model, trainer_class
 
@@ -69,10 +68,8 @@ def measure(name: str, arguments: argparse.Namespace) -> Figures:
         logs.tensorboard_folder.set(Path(folder))
         settings = {"dataset": arguments.dataset, "data_path": arguments.data_path, "checkpoint_dir": folder}
         settings.update(CONTENDERS[name], show_progress=False)
-        # For RecBole's model with RecBole's data set and loaders, which this package's Config would replace.
-        theirs = type("TheirConfig", (Config,), {"one_protocol": False})
         ours = name in OURS
-        config = (Config if ours else theirs)(config_dict=settings)
+        config = config_class(ours)(config_dict=settings)
         init_seed(config["seed"], config["reproducibility"])
         train_data, valid_data, _ = data_preparation(config, create_dataset(config))
         model = build_model(config, train_data._dataset)

@@ -23,6 +23,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def config_class(ours: bool) -> Any:
+    """This package's ``Config``; unless ``ours``, one that leaves RecBole's models their data set and loaders."""
+    from recbole_mqsa.settings.config import Config
+
+    return Config if ours else type("TheirConfig", (Config,), {"one_protocol": False})
+
+
 def in_own_process(*arguments: str) -> Figures:
     """Start the running script with ``arguments``, and return the JSON in the last line that it prints."""
     command = [sys.executable, sys.argv[0], *arguments]

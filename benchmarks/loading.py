@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness import Figures, in_own_process, peak_mb, write_record
+from harness import Figures, config_class, in_own_process, peak_mb, write_record
 
 NAME = "made-up"
 SASREC = {
@@ -79,7 +79,6 @@ def measure(name: str, data_path: str, filters: str | None) -> Figures:
     from recbole.utils import get_model, init_seed  # isort: skip
 
     from recbole_mqsa.model.protocols import CountsActions
-    from recbole_mqsa.settings.config import Config
 
     stages: dict[str, dict[str, float]] = {}
 
@@ -97,7 +96,7 @@ def measure(name: str, data_path: str, filters: str | None) -> Figures:
         settings = {"dataset": NAME, "data_path": data_path, "checkpoint_dir": folder, "show_progress": False}
         settings["load_col"] = {"inter": ["user_id", "item_id", "timestamp"]}
         settings.update(user_inter_num_interval=filters, item_inter_num_interval=filters)
-        config = Config(config_dict={**settings, **CONTENDERS[name]})
+        config = config_class(name == "MQSA-TED")(config_dict={**settings, **CONTENDERS[name]})
         init_seed(config["seed"], config["reproducibility"])
         before = peak_mb()
         with stage("file, filters, ids"):

@@ -52,6 +52,8 @@ def train(
     Raises:
         UserError: bad data or settings, or ``output_dir`` holds another run; the message says what to do.
     """
+    if output_dir is not None and not os.fspath(output_dir):
+        raise UserError("output_dir is empty; name a folder, or leave it out")
     config = Config(
         model,
         dataset,
@@ -81,10 +83,14 @@ def _member(arguments: Json) -> None:
     train(**arguments)
 
 
-def load(folder: str | os.PathLike[str]) -> Run:
-    """The finished run in a folder; its model and data are loaded when first used.
+def load(folder: str | os.PathLike[str], data_path: str | os.PathLike[str] | None = None) -> Run:
+    """The finished run in a folder; its model and data are read when asked for.
+
+    Args:
+        folder: as ``train`` or the command line wrote it.
+        data_path: the folder of data sets, if the run's data have moved.
 
     Raises:
-        UserError: the folder holds no finished run.
+        UserError: the folder holds no finished run, or what is there is damaged.
     """
-    return read_run(folder)
+    return read_run(folder, data_path)

@@ -74,8 +74,8 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = CO
         return _end(" ".join(str(error).split()), 2)
     except PeerLost as error:  # under torchrun: the process to blame says why
         return _end(str(error).partition(":")[0], 1)
-    except KeyboardInterrupt:
-        return _end("interrupted", 130)
+    except KeyboardInterrupt as stop:
+        return _end(" ".join(map(str, stop.args)) or "interrupted", 130)
     except BrokenPipeError:
         if not _nobody_reads():
             raise

@@ -18,7 +18,9 @@ from scipy import sparse
 from ..errors import UserError
 from ..interfaces import Settings
 from .fast_dataset import FastDataset
+from .identity import Identity, Ids, numbers_in
 from .sequences import LONG_SEQUENCES, Sequences, flatten_spans, last_window
+from .tokens import TokenIds
 from .transition_counts import count_transitions
 from .validation import check_actions, check_files, check_loaded
 
@@ -46,7 +48,8 @@ class SequenceDataset(FastDataset):
     known_end: np.ndarray
     train_end: np.ndarray
 
-    def __init__(self, config: Settings) -> None:
+    def __init__(self, config: Settings, known: Ids | None = None) -> None:
+        self.known = known
         self.is_sequential = config["MODEL_TYPE"] == ModelType.SEQUENTIAL
         self.max_item_list_len = config["MAX_ITEM_LIST_LENGTH"]
         self.item_list_length_field = config["ITEM_LIST_LENGTH_FIELD"]
@@ -75,6 +78,31 @@ class SequenceDataset(FastDataset):
             f"user_inter_num_interval ({self.config['user_inter_num_interval']}), item_inter_num_interval "
             f"({self.config['item_inter_num_interval']}) or val_interval ({self.config['val_interval']})"
         )
+
+    @property
+    def ids(self) -> Ids:
+        """The token of each number."""
+        return Ids(self.field2id_token[self.uid_field], self.field2id_token[self.iid_field])
+
+    def identity(self) -> Identity:
+        """Which data these are, before they are split."""
+        return Identity.of(self.ids, self.sequences)
+
+    def _remap(self, remap_list: list[Any]) -> None:
+        super()._remap(remap_list)
+        if self.known is not None and remap_list:
+            known = {self.uid_field: self.known.users, self.iid_field: self.known.items}
+            self._renumber([(table, field) for table, field, _ in remap_list if field in known], known)
+
+    def _renumber(self, columns: list[tuple[Any, str]], known: dict[str, Any]) -> None:
+        """Give users and items the numbers that they had when a run began; a stranger keeps the whole as it is."""
+        for table, field in columns:
+            numbers = numbers_in(known[field], self.field2id_token[field])
+            if numbers is not None:
+                table[field] = numbers[table[field].to_numpy()]
+        for field in {field for _, field in columns}:
+            if numbers_in(known[field], self.field2id_token[field]) is not None:
+                self.field2id_token[field], self.field2token_id[field] = known[field], TokenIds(known[field])
 
     # From RecBole's table of actions to flat arrays.
 

@@ -40,15 +40,21 @@ def fingerprint(ids: Ids, sequences: Sequences) -> str:
     matter. A name is hashed with a key, an action is the mix of its user, its item and its place.
     """
     users, place, items = _actions(sequences)
-    digest = hashlib.sha256(f"{len(np.unique(users))} {len(np.unique(items))} {len(items)}".encode())
+    sizes = len(np.unique(users)), len(np.unique(items)), len(items)
+    digest = hashlib.sha256(str(sizes).encode())
     for key in KEYS:
-        of_user, of_item = (pd.util.hash_array(names.astype(object), hash_key=key, categorize=False) for names in (ids.users, ids.items))
+        of_user, of_item = (
+            pd.util.hash_array(names.astype(object), hash_key=key, categorize=False)
+            for names in (ids.users, ids.items)
+        )
         mixed = _mix(of_user[users] * np.uint64(3) + _mix(of_item[items] + _mix(place.astype(np.uint64))))
         digest.update(mixed.sum(dtype=np.uint64).tobytes())
     return digest.hexdigest()
 
 
-def _actions(sequences: Sequences) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _actions(
+    sequences: Sequences,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """[N] user, place within the user's sequence, and item of each action."""
     begin, end = sequences.offsets[:-1], sequences.offsets[1:]
     index, users = flatten_spans(begin, end)
@@ -94,9 +100,9 @@ class Identity:
             "items": "\n".join(self.ids.items[1:].tolist()),
             "fingerprint": self.fingerprint,
         }
-        arrays = {name: np.frombuffer(text.encode(), dtype=np.uint8) for name, text in texts.items()}
+        users, items, digest = (np.frombuffer(text.encode(), dtype=np.uint8) for text in texts.values())
         with file.open("wb") as stream:
-            np.savez_compressed(stream, **arrays, actions=np.array(self.actions))
+            np.savez_compressed(stream, users=users, items=items, fingerprint=digest, actions=self.actions)
 
     @classmethod
     def read(cls, file: Path) -> Identity:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import os
 import sys
 import types
 from collections.abc import Callable
@@ -258,7 +259,9 @@ def _from_ray(name: str) -> object:
 
 def _save_checkpoint(state: Json, file: str, **_: object) -> None:
     """Replace ``torch.save`` in RecBole's trainers, as safe mode cannot read their pickle protocol 4."""
-    checkpoint = dict(state, config=plain(state["config"].final_config_dict))
+    settings = plain(state["config"].final_config_dict)
+    settings["data_path"] = os.path.abspath(settings["data_path"])  # so that it is found from any folder
+    checkpoint = dict(state, config=settings)
     for entry in state.keys() - {"config", "state_dict", "optimizer"}:
         checkpoint[entry] = convert(state[entry], pack_leaf)
     write_whole(Path(file), lambda draft: torch.save(checkpoint, draft))

@@ -15,7 +15,7 @@ from ..errors import UserError
 LOCK = ".lock"
 
 
-def write_whole(file: Path, write: Callable[[Path], object]) -> None:
+def write_whole(file: Path, write: Callable[[Path], object], former: Path | None = None) -> None:
     """Replace ``file`` by what ``write`` writes to a draft beside it: readers see the old file or the new one.
 
     The draft is on the disk before it takes the file's place, so that no crash leaves an empty file.
@@ -24,6 +24,8 @@ def write_whole(file: Path, write: Callable[[Path], object]) -> None:
     write(draft)
     with draft.open("rb") as written:
         os.fsync(written.fileno())
+    if former is not None and file.exists():
+        os.replace(file, former)
     os.replace(draft, file)
 
 

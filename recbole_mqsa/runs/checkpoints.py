@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ def safe_load(path: str | os.PathLike[str], map_location: str | torch.device = "
         UserError: the file is missing, damaged or no checkpoint, or holds more than plain data.
     """
     try:
+        check_whole(Path(path))
         return torch.load(path, map_location=map_location, weights_only=True)
     except OSError as error:
         raise UserError(
@@ -33,3 +36,33 @@ def safe_load(path: str | os.PathLike[str], map_location: str | torch.device = "
         raise UserError(
             f"{path} is damaged or not a checkpoint: choose another file or train again."
         ) from error
+
+
+def check_whole(file: Path) -> None:
+    """Compare every record of an archive with its checksum, which torch writes but does not read.
+
+    Raises:
+        UserError: a record is damaged.
+    """
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise UserError(
+                f"{file} is damaged (its record {damaged} is not what was written); restore it from a copy, or "
+                "train anew"
+            )
+
+
+def check_finite(state_dict: Mapping[str, torch.Tensor], file: object) -> None:
+    """Refuse weights that are no numbers.
+
+    Raises:
+        UserError: a weight is NaN or infinite.
+    """
+    bad = [name for name, value in state_dict.items() if not torch.isfinite(value).all()]
+    if bad:
+        raise UserError(
+            f"{file} holds weights that are NaN or infinite ({bad[0]}); its training diverged: train anew with a lower "
+            "learning_rate"
+        )

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -24,7 +25,9 @@ from ..interfaces import Json
 from .atomic import locked, write_text
 from .logs import LOG
 
-CHECKPOINT, RESULT = "checkpoint.pth", "result.json"
+CHECKPOINT, RESULT, CHECKSUM = "checkpoint.pth", "result.json", "checksum"
+WRITTEN = (CHECKPOINT, RESULT, "state.pth", "ids.npz", "epochs.csv", "epochs.png", "ranks.npz")
+"""The files of a run, besides its log."""
 
 
 def new_folder(model: str, dataset: str) -> Path:
@@ -50,6 +53,7 @@ def claimed(
     with ExitStack() as held:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            _refuse_foreign(folder)
             if not resume:
                 (folder / LOG).open("x").close()  # if two runs start at once, one fails here
             held.enter_context(locked(folder, "another run"))
@@ -67,6 +71,17 @@ def claimed(
             raise
 
 
+def _refuse_foreign(folder: Path) -> None:
+    """Somebody's own files of our names are not overwritten.
+
+    Raises:
+        UserError: there are some, in a folder that no run has made.
+    """
+    foreign = [name for name in WRITTEN if (folder / name).exists()]
+    if foreign and not (folder / LOG).exists():
+        raise UserError(f"output_dir {folder} holds {foreign[0]}, which is not of a run; name another folder")
+
+
 def _taken(folder: Path) -> str:
     if not folder.is_dir():
         return f"output_dir {folder} is a file; name a folder"
@@ -75,9 +90,26 @@ def _taken(folder: Path) -> str:
 
 
 def read_result(folder: Path) -> Json | None:
-    """The content of ``result.json``; None while the run is not finished."""
+    """The content of ``result.json``; None while the run is not finished.
+
+    Raises:
+        UserError: the file is damaged, or was changed after the run.
+    """
     file = folder / RESULT
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    if not file.exists():
+        return None
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise UserError(f"{file} cannot be read ({problem.strerror}); correct its rights") from problem
+    except ValueError as problem:
+        raise UserError(f"{file} is damaged ({problem}); restore it from a copy, or train anew") from problem
+    if not isinstance(result, dict) or not {"settings", "test"} <= result.keys():
+        raise UserError(f"{file} is damaged (it holds no result); restore it from a copy, or train anew")
+    if result.get(CHECKSUM, checksum(result)) != checksum(result):
+        raise UserError(f"{file} is not what the run wrote; restore it from a copy, or train anew")
+    result.pop(CHECKSUM, None)
+    return result
 
 
 def write_ranks(folder: Path, users: torch.Tensor, ranks: torch.Tensor, frequency: np.ndarray) -> None:
@@ -96,7 +128,14 @@ def write_ranks(folder: Path, users: torch.Tensor, ranks: torch.Tensor, frequenc
 
 def write_result(folder: Path, result: Json) -> None:
     """Write ``result.json``, whole or not at all: its presence means that the run is finished."""
-    write_text(folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    whole = {**result, CHECKSUM: checksum(result)}
+    write_text(folder / RESULT, json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+
+
+def checksum(result: Json) -> str:
+    """A text that changes with any number or word of a result."""
+    text = json.dumps({key: value for key, value in result.items() if key != CHECKSUM}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_epochs(folder: Path, history: list[Json]) -> None:

@@ -80,3 +80,13 @@ def quiet() -> Iterator[None]:
             for module in (r"recbole\.", r"numpy\._core\.fromnumeric"):
                 warnings.filterwarnings("ignore", category=category, module=module)
         yield
+
+
+@contextmanager
+def events_nowhere() -> Iterator[None]:
+    """Within, trainers are made that write no tensorboard events."""
+    token = tensorboard_folder.set(NOWHERE)
+    try:
+        yield
+    finally:
+        tensorboard_folder.reset(token)

@@ -104,7 +104,7 @@ EVERY_MODEL: tuple[Rule, ...] = (
     *whole(1, "train_batch_size", "eval_batch_size", "nproc"),
     *whole(2, "MAX_ITEM_LIST_LENGTH"),
     *number("above 0", lambda value: value > 0, "learning_rate"),
-    *number("of at least 0", lambda value: value >= 0, "weight_decay"),
+    *number("of at least 0", lambda value: value >= 0, "weight_decay", "state_interval"),
     *switch("mask_seen", "repeatable", "show_progress"),
     one_of("long_sequences", "last", "windows"),
     (
@@ -129,7 +129,11 @@ EVERY_MODEL: tuple[Rule, ...] = (
     ("eval_args", _has_mode, f"a mapping with mode full, uni or pop and a number; {_LOO}"),
     ("eval_args", _has_split, f"a mapping with one split, LS, RS or TS; {_LOO}"),
     ("benchmark_filename", lambda _, config: not _has_our_data(config), _WHOLE),
-    ("dataset", lambda name, _: not set(str(name)) & set("/\\"), "a name; its folder goes into data_path"),
+    (
+        "dataset",
+        lambda name, _: bool(name) and not set(str(name)) & set("/\\"),
+        "a name; its folder goes into data_path",
+    ),
     ("device", _is_device, "'auto', 'cpu', 'cuda' or a certain GPU as in 'cuda:1'"),
     ("data_path", lambda path, _: isinstance(path, str), "a folder"),
     ("seed", lambda seed, _: seed < 2**32, "below 2 ** 32"),

@@ -13,6 +13,7 @@ from recbole.sampler.sampler import AbstractSampler
 from recbole.utils import EvaluatorType, ModelType, get_model, get_trainer
 
 from ..data.dataset import SequenceDataset
+from ..data.identity import Ids
 from ..data.loader import MaskedEvalLoader, SequenceTrainLoader
 from ..data.sampled_loader import CandidateEvalLoader, PairEvalLoader
 from ..errors import UserError
@@ -25,7 +26,7 @@ TRAINERS = {"samples": RunTrainer, "sequences": SequenceTrainer, "counts": Count
 """The trainer of a model, by the ``training`` of its spec."""
 
 
-def build_dataset(config: Settings) -> Dataset:
+def build_dataset(config: Settings, known: Ids | None = None) -> Dataset:
     """The data set of a run: ours for every model that we serve, else RecBole's.
 
     Raises:
@@ -39,7 +40,7 @@ def build_dataset(config: Settings) -> Dataset:
             f"model '{config.model}' needs more data than users, items and their order; run it with "
             "recbole.quick_start.run_recbole after importing recbole_mqsa"
         )
-    return SequenceDataset(config)
+    return SequenceDataset(config, known)
 
 
 def loader_class(config: Settings, phase: str) -> Callable[..., Loader] | None:

@@ -9,8 +9,10 @@ from typing import NamedTuple
 from recbole.data.dataset import Dataset
 from recbole.utils import init_seed
 
+from ..data.identity import IDS, Identity
+from ..errors import UserError
 from ..interfaces import Json, Loader, Loaders, Model
-from ..runs.checkpoints import safe_load
+from ..runs.checkpoints import check_finite, safe_load
 from ..runs.folder import CHECKPOINT
 from ..runs.logs import quiet
 from ..settings.config import Config
@@ -47,34 +49,41 @@ def given_settings(saved: Json) -> Json:
     return settings
 
 
-def load_run(folder: Path) -> Loaded:
+def load_run(folder: Path, data_path: str | os.PathLike[str] | None = None) -> Loaded:
     """Load the best epoch of the run in a folder.
 
     Raises:
         UserError: there is no checkpoint, or it cannot be read safely.
     """
-    return load_checkpoint(folder / CHECKPOINT)
+    return load_checkpoint(folder / CHECKPOINT, data_path)
 
 
-def load_checkpoint(file: str | os.PathLike[str]) -> Loaded:
+def load_checkpoint(file: str | os.PathLike[str], data_path: str | os.PathLike[str] | None = None) -> Loaded:
     """Load model, settings and data of a checkpoint that was saved with this package imported.
 
     Raises:
         UserError: the file is missing, or is not a checkpoint that can be read safely.
     """
     checkpoint = safe_load(file)
+    if not {"config", "state_dict"} <= checkpoint.keys():
+        raise UserError(f"{file} is no checkpoint of a run; choose another file")
+    check_finite(checkpoint["state_dict"], file)
     with quiet():
-        return _rebuilt(checkpoint)
+        return _rebuilt(checkpoint, Path(file).parent, data_path)
 
 
-def _rebuilt(checkpoint: Json) -> Loaded:
+def _rebuilt(checkpoint: Json, folder: Path, data_path: str | os.PathLike[str] | None) -> Loaded:
     ours = "mask_seen" in checkpoint["config"]
-    config = (Config if ours else _TheirProtocol)(
-        config_dict=given_settings(checkpoint["config"]), allow_unknown=True
-    )
+    settings = given_settings(checkpoint["config"])
+    if data_path is not None:
+        settings["data_path"] = os.fspath(data_path)
+    config = (Config if ours else _TheirProtocol)(config_dict=settings, allow_unknown=True)
     init_seed(config["seed"], config["reproducibility"])
-    dataset = build_dataset(config)
+    identity = Identity.read(folder / IDS) if (folder / IDS).exists() else None
+    dataset = build_dataset(config, identity.ids if identity else None)
     loaders = build_loaders(config, dataset)
+    if identity is not None:
+        identity.check(dataset, folder)
     init_seed(config["seed"], config["reproducibility"])
     model = build_model(config, loaders[0]._dataset)
     model.load_state_dict(checkpoint["state_dict"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+from logging import getLogger
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from ..runs.provenance import peak_memory_bytes
 from ..settings.compare import differing
 from .trainer import RunTrainer
 
-STATE = "state.pth"
+STATE, FORMER = "state.pth", "state.former.pth"
 SECONDS = 30.0
 """A state is written at most this often, as writing it may take longer than an epoch."""
 _COUNTERS = ("cur_step", "best_valid_score", "best_valid_result", "train_loss_dict", "history")
@@ -42,10 +43,13 @@ class Resume:
     """
 
     def __init__(self, folder: Path, config: Settings, started: Json, interval: float = SECONDS) -> None:
-        self.file, self.checkpoint = folder / STATE, folder / CHECKPOINT
+        self.folder, self.file, self.checkpoint = folder, folder / STATE, folder / CHECKPOINT
         self.settings = plain(config.final_config_dict)
-        self.started, self.interval, self.written = started, interval, time.monotonic()
+        self.former = folder / FORMER
+        self.started, self.interval = started, interval
+        self.written: float | None = None
         self.peak: dict[str, int] = {}
+        self.epoch: int | None = None
 
     def load(self, trainer: RunTrainer, train_data: Loader) -> None:
         """Restore trainer, loader and random numbers from the state, if there is one.
@@ -56,7 +60,7 @@ class Resume:
         state = group.from_main(lambda: self._read(trainer.device))
         if state is None:
             return
-        trainer.start_epoch = state["epoch"]
+        trainer.start_epoch = self.epoch = state["epoch"]
         for name in _COUNTERS:
             setattr(trainer, name, state[name])
         trainer.model.load_state_dict(state["model"])
@@ -71,21 +75,39 @@ class Resume:
         self.started = state.get("started", self.started)
 
     def _read(self, device: torch.device) -> Json | None:
-        if not self.file.exists():
+        state = self._whole(device if group.size() == 1 else torch.device("cpu"))
+        if state is None:
             return None
-        state = unpack(safe_load(self.file, device if group.size() == 1 else "cpu"))
         other = differing(state["settings"], self.settings)
-        if other:
+        if other and not (other == ["epochs"] and self.settings["epochs"] >= state["epoch"]):
             raise UserError(
                 f"{self.file.parent} was begun with other settings ({', '.join(other)}); use those, or another folder"
             )
         return state
 
+    def _whole(self, device: torch.device) -> Json | None:
+        """The latest state that is whole: the former one where the last is damaged. None if there is none yet."""
+        problems = []
+        for file in (self.file, self.former):
+            if file.exists():
+                try:
+                    return unpack(safe_load(file, device))
+                except UserError as problem:
+                    problems.append(problem)
+                    getLogger().warning("%s; the state before it is used, if there is one", problem)
+        if problems:
+            raise problems[0]
+        return None
+
     def before_epoch(self, trainer: RunTrainer, train_data: Loader, epoch: int) -> None:
         """Write the state, whole or not at all, if the last one is old enough."""
-        due = epoch != trainer.start_epoch and time.monotonic() - self.written >= self.interval
-        if not group.from_main(lambda: due):
-            return
+        waited = self.written is None or time.monotonic() - self.written >= self.interval
+        due = epoch != trainer.start_epoch and waited
+        if group.from_main(lambda: due):
+            self.write(trainer, train_data, epoch)
+
+    def write(self, trainer: RunTrainer, train_data: Loader, epoch: int) -> None:
+        """Write the state before an epoch, whole or not at all; the one before it is kept."""
         _, *others = group.gather_objects(_get_random())
         if not group.is_main():
             return
@@ -101,8 +123,8 @@ class Resume:
             "peak_memory_bytes": self.peak_memory_bytes(),
             "checkpoint": self._best(),
         }
-        write_whole(self.file, lambda draft: torch.save(convert(state, pack_leaf), draft))
-        self.written = time.monotonic()
+        write_whole(self.file, lambda draft: torch.save(convert(state, pack_leaf), draft), former=self.former)
+        self.written, self.epoch = time.monotonic(), epoch
 
     def _best(self) -> torch.Tensor | None:
         """The bytes of the best epoch's checkpoint; None if there is none yet."""
@@ -115,9 +137,20 @@ class Resume:
         now = peak_memory_bytes()
         return {name: max(size, self.peak.get(name, 0)) for name, size in now.items()}
 
-    def finish(self) -> None:
-        """Remove the state: a finished run is never resumed."""
-        self.file.unlink(missing_ok=True)
+    def finish(self, trainer: RunTrainer, train_data: Loader, epochs: int) -> None:
+        """Keep the last state alone, from which a finished run goes on with more epochs."""
+        self.write(trainer, train_data, epochs)
+        if group.is_main():
+            self.former.unlink(missing_ok=True)
+
+    def how_to_go_on(self) -> str:
+        """What an interrupted run has kept, and what to do with it."""
+        if self.epoch is None:
+            return f"interrupted before the first epoch ended; {self.file.parent} holds nothing to go on with"
+        return (
+            f"interrupted; the state before epoch {self.epoch} is kept: go on with the same command and --resume "
+            f"--output_dir={self.file.parent}"
+        )
 
 
 def _get_random() -> Json:

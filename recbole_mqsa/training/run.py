@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from recbole.data.dataset import Dataset
 from recbole.utils import init_seed
 from torch import Tensor
 
+from ..data.dataset import SequenceDataset
+from ..data.identity import IDS, Identity
 from ..data.loader import MaskedEvalLoader
 from ..errors import UserError
 from ..evaluation import cost, slices
@@ -23,8 +25,10 @@ from ..interfaces import Json, Loader, Loaders, Model, Settings
 from ..parallel import group
 from ..runs import folder as run_folder
 from ..runs import logs, provenance
+from ..runs.atomic import write_whole
 from ..runs.plain import plain
 from ..runs.plots import plot_epochs
+from ..settings.compare import differing
 from ..settings.config import Config
 from .build import build_dataset, build_loaders, build_model, build_trainer
 from .load import Loaded, load_run
@@ -39,14 +43,23 @@ class Run:
     Attributes:
         folder: where everything was written.
         result: the content of ``result.json``.
+        data_path: where the run's data are now; by default where they were.
     """
 
     folder: Path
     result: Json
 
+    data_path: str | os.PathLike[str] | None = None
+
     @cached_property
     def _loaded(self) -> Loaded:
-        return load_run(self.folder)
+        return load_run(self.folder, self.data_path)
+
+    def evaluate(self) -> dict[str, float]:
+        """Test the model of the best epoch again: the metrics of ``result['test']``, computed anew."""
+        with logs.events_nowhere():
+            trainer = build_trainer(self.config, self.model)
+        return dict(trainer.evaluate(self.loaders[2], load_best_model=False) or {})
 
     @property
     def config(self) -> Config:
@@ -69,7 +82,7 @@ class Run:
         return self._loaded.loaders
 
 
-def read_run(folder: str | os.PathLike[str]) -> Run:
+def read_run(folder: str | os.PathLike[str], data_path: str | os.PathLike[str] | None = None) -> Run:
     """The finished run in a folder; its model and data are loaded when first used.
 
     Raises:
@@ -78,7 +91,7 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
     result = run_folder.read_result(Path(folder))
     if result is None:
         raise UserError(f"{folder} holds no finished run; name a folder with a result.json")
-    return Run(Path(folder), result)
+    return Run(Path(folder), result, data_path)
 
 
 def run(
@@ -87,7 +100,7 @@ def run(
     callback: Callable[[int, float], None] | None = None,
     resume: bool = False,
     command: Sequence[str] | None = None,
-    state_interval: float = SECONDS,
+    state_interval: float | None = None,
 ) -> Run:
     """Train ``config['model']`` on ``config['dataset']`` and test its best epoch.
 
@@ -101,7 +114,7 @@ def run(
         resume: whether ``output_dir`` may hold this run already: a finished run is returned as it is, an
             interrupted one continues from its latest state.
         command: the command to record; by default that of the process.
-        state_interval: the least number of seconds between two saved states.
+        state_interval: the least number of seconds between two saved states; by default that of the settings.
 
     Raises:
         UserError: bad data, a model that needs other data, or ``output_dir`` holds another run.
@@ -112,14 +125,16 @@ def run(
             return Run(folder, finished)
         started = provenance.environment(command)
         logger.info(config)
-        loaders, model, trainer = _built(config, logger)
+        loaders, model, trainer = _built(config, folder, logger)
         train_data, valid_data, test_data = loaders
         trainer.saved_model_file = str(folder / run_folder.CHECKPOINT)
-        state = Resume(folder, config, started, state_interval)
+        interval = config["state_interval"] if state_interval is None else state_interval
+        state = Resume(folder, config, started, SECONDS if interval is None else interval)
         state.load(trainer, train_data)
         trainer.before_epoch = lambda epoch: _keep(folder, state, trainer, train_data, epoch)
         prepared = time.perf_counter()
-        valid, history = _fitted(trainer, loaders, folder, callback)
+        valid, history = _fitted(trainer, loaders, state, callback)
+        state.finish(trainer, train_data, len(history))
         start = time.perf_counter()
         test = trainer.evaluate(test_data, show_progress=config["show_progress"])
         test_seconds = time.perf_counter() - start
@@ -150,7 +165,6 @@ def run(
         if group.is_main():
             plot_epochs(folder, history, trainer.valid_metric, trainer.best_epoch)
             run_folder.write_result(folder, result)
-            state.finish()
     return Run(folder, result)
 
 
@@ -164,7 +178,7 @@ def _kept(
         return run_folder.read_result(Path(output_dir)) if resume and output_dir is not None else None
 
     finished = group.from_main(before)
-    if finished is not None:
+    if finished is not None and not _goes_on(finished, config, Path(output_dir or "")):
         yield Path(output_dir or ""), logging.getLogger(), finished
     elif group.is_main():
         claim = run_folder.claimed(config["model"], config["dataset"], output_dir, resume)
@@ -179,10 +193,34 @@ def _kept(
             yield group.from_main(Path), logger, None
 
 
-def _built(config: Settings, logger: logging.Logger) -> tuple[Loaders, Model, RunTrainer]:
+def _goes_on(finished: Json, config: Settings, folder: Path) -> bool:
+    """Whether a finished run is to go on, with more epochs than it had.
+
+    Raises:
+        UserError: it was finished with other settings, or more epochs would change nothing.
+    """
+    other = differing(finished["settings"], plain(config.final_config_dict))
+    if not other:
+        return False
+    if other != ["epochs"]:
+        raise UserError(
+            f"{folder} was finished with other settings ({', '.join(other)}); use those, or another folder"
+        )
+    before, now, ran = finished["settings"]["epochs"], config["epochs"], finished["epochs_run"]
+    if now < before or ran < before:
+        why = (
+            f"stopped by itself after {ran} epochs" if ran < before else f"was finished with {before} epochs"
+        )
+        raise UserError(
+            f"the run in {folder} {why}, so that epochs {now} changes nothing; leave epochs at {before}"
+        )
+    return True
+
+
+def _built(config: Settings, folder: Path, logger: logging.Logger) -> tuple[Loaders, Model, RunTrainer]:
     """The loaders, the model and its trainer, each seeded for itself."""
     init_seed(config["seed"], config["reproducibility"])
-    loaders = _load(config, logger)
+    loaders = _load(config, folder, logger)
     init_seed(config["seed"], config["reproducibility"])
     model = build_model(config, loaders[0]._dataset)
     logger.info(model)
@@ -193,26 +231,33 @@ def _built(config: Settings, logger: logging.Logger) -> tuple[Loaders, Model, Ru
 
 
 def _fitted(
-    trainer: RunTrainer, loaders: Loaders, folder: Path, callback: Callable[[int, float], None] | None
+    trainer: RunTrainer, loaders: Loaders, state: Resume, callback: Callable[[int, float], None] | None
 ) -> tuple[dict[str, float], list[Json]]:
     """Train the model; the validation metrics of its best epoch, and the record of all epochs."""
     train_data, valid_data, _ = loaders
     show = trainer.config["show_progress"]
     try:
         _, valid = trainer.fit(train_data, valid_data, show_progress=show, callback_fn=callback)
+    except KeyboardInterrupt as stop:
+        stop.args = (state.how_to_go_on(),)
+        raise
     finally:  # an interrupted run keeps its record
         history = [plain(row) for row in trainer.history]
         if group.is_main():
-            run_folder.write_epochs(folder, history)
+            run_folder.write_epochs(state.folder, history)
     return valid, history
 
 
-def _load(config: Settings, logger: logging.Logger) -> Loaders:
+def _load(config: Settings, folder: Path, logger: logging.Logger) -> Loaders:
     """The loaders of the three parts; RecBole's errors about bad data settings become a sentence."""
     try:
-        dataset = build_dataset(config)
+        file = folder / IDS
+        before = group.from_main(lambda: Identity.read(file) if file.exists() else None)
+        dataset = build_dataset(config, before.ids if before else None)
         logger.info(dataset)
-        return build_loaders(config, dataset)
+        loaders = build_loaders(config, dataset)
+        _identify(dataset, before, folder)
+        return loaders
     except UserError:
         raise
     except (AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
@@ -220,6 +265,18 @@ def _load(config: Settings, logger: logging.Logger) -> Loaders:
             f"RecBole cannot prepare data set '{config['dataset']}' with these settings: "
             f"{type(error).__name__}: {error} (--debug shows where)"
         ) from error
+
+
+def _identify(dataset: Any, before: Identity | None, folder: Path) -> None:
+    """Keep which data a run is trained on, or compare them with those that it began with.
+
+    Raises:
+        UserError: the run began with other data.
+    """
+    if before is not None:
+        before.check(dataset, folder)
+    elif group.is_main() and isinstance(dataset, SequenceDataset):
+        write_whole(folder / IDS, dataset.identity().save)
 
 
 def _keep(folder: Path, state: Resume, trainer: RunTrainer, train_data: Loader, epoch: int) -> None:

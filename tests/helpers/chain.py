@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,14 @@ def write_chain(folder: Path, certainty: float, seed: int = 0) -> None:
     (folder / "chain" / "chain.inter").write_text("\n".join(lines) + "\n")
 
 
-def train(folder: Path, name: str, model: str = "MQSATED", **settings: object):
+def train(
+    folder: Path,
+    name: str,
+    model: str = "MQSATED",
+    resume: bool = False,
+    callback: Callable[[int, float], None] | None = None,
+    **settings: object,
+):
     """A finished run on the chain, at a size that trains in seconds."""
     small = {
         "data_path": str(folder), "epochs": 20, "eval_step": 5, "stopping_step": 5, "train_batch_size": 64,
@@ -36,4 +44,5 @@ def train(folder: Path, name: str, model: str = "MQSATED", **settings: object):
     }  # fmt: skip
     if model == "MQSATED":
         small.update(inner_size=32, attn_dropout_prob=0.2)
-    return run(Config(model, "chain", config_dict={**small, **settings}), folder / name)
+    config = Config(model, "chain", config_dict={**small, **settings})
+    return run(config, folder / name, callback, resume)

@@ -34,9 +34,10 @@ def configured(model: str, mode: str = "full", metrics: list[str] | None = None,
     """Settings of a model on ``tiny``."""
     metrics = metrics or [*BY_RANK, *BY_LIST]
     given = {
-        "data_path": str(SMALL_SETS), "checkpoint_dir": tempfile.gettempdir(), "metrics": metrics, "topk": TOPK, "epochs": 1,
+        "data_path": str(SMALL_SETS), "checkpoint_dir": tempfile.gettempdir(), "metrics": metrics, "topk": TOPK,
         "valid_metric": metrics[0] if metrics[0] in BY_VALUE else "NDCG@5", "metric_decimal_place": 12,
-        "eval_args": protocol(mode), "show_progress": False, "train_batch_size": 64, "tail_ratio": 0.3, **more,
+        "eval_args": protocol(mode), "epochs": 1, "show_progress": False, "train_batch_size": 64, "tail_ratio": 0.3,
+        **more,
     }  # fmt: skip
     return Config(model, more.get("dataset", "tiny"), config_dict=given)
 

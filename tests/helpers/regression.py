@@ -82,12 +82,18 @@ def numbers(folder: Path) -> dict[str, Any]:
 
 
 def machine() -> dict[str, str]:
-    """What the last bits of a number depend on."""
+    """What the last bits of a number depend on; a processor's name alone may be that of several generations."""
     import torch
 
     info = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.M) if info.exists() else None
-    return {"processor": found[1] if found else platform.processor(), "torch": torch.__version__}
+    text = info.read_text() if info.exists() else ""
+    found = dict(re.findall(r"^(model name|cpu family|model)\s*:\s*(.+)$", text, re.M))
+    name = found.get("model name", platform.processor())
+    return {
+        "processor": f"{name} (family {found.get('cpu family')}, model {found.get('model')})",
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "torch": torch.__version__,
+    }
 
 
 if __name__ == "__main__":

@@ -49,7 +49,11 @@ class Toy(SequentialRecommender):
     def full_sort_predict(self, interaction: Any) -> Tensor:
         return self.states(interaction) @ self.item_embedding.weight.T
 '''
-YAML = "hidden_size: 8  # (int) Width of the embeddings.\ntrain_neg_sample_args: ~  # (dict) None.\nloss_type: CE  # (str) The loss.\n"
+YAML = """
+hidden_size: 8             # (int) Width of the embeddings.
+train_neg_sample_args: ~   # (dict) None.
+loss_type: CE              # (str) The loss.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +112,8 @@ def test_recbole_finds_it(program: Path) -> None:
     code = (
         "import recbole_mqsa\nfrom recbole.config import Config\nfrom recbole.utils import get_trainer\n"
         "config = Config('Toy', 'chain', config_dict={'data_path': '.'})\n"
-        "print(config.model_class.__name__, config['hidden_size'], config['mask_seen'], get_trainer(None, 'Toy').__name__)"
+        "print(config.model_class.__name__, config['hidden_size'], config['mask_seen'])\n"
+        "print(get_trainer(None, 'Toy').__name__)"
     )
     environment = {**os.environ, "PYTHONPATH": str(program)}
     done = subprocess.run(

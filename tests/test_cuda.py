@@ -89,7 +89,11 @@ def test_it_learns_and_ranks_there_as_on_the_cpu(built, trainer_for):
         train, valid, _ = built(device, softmax_precision="float32", **WITHOUT_DROPOUT)
         init_seed(5, True)
         trainer = trainer_for(train)
-        losses = [sum(trainer._train_epoch(train, epoch)) for epoch in range(3)]
+        trainer.epochs = 3
+        trainer.fit(train, saved=False, show_progress=False)
+        losses = [
+            sum(value for key, value in row.items() if key.startswith("loss")) for row in trainer.history
+        ]
         assert losses[2] < losses[0]
         trainers.append((trainer, valid, losses))
     (here, valid, ours), (there, valid_there, theirs) = trainers

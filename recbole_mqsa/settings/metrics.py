@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from recbole.evaluator.register import metric_types
 from recbole.utils import EvaluatorType
 
 from ..interfaces import Settings
 from .rules import number
-from .spec import Rule, is_served
+from .spec import Rule, is_ours, is_served, needs_only_order
 
 PROBABILITIES = frozenset({"CDAE", "DIEN", "DIN", "DMF", "FISM", "NAIS", "NNCF", "NeuMF"})
 """RecBole's general and sequential models that score a pair by a probability; the others' scores have no unit."""
 OF_PROBABILITIES = ("logloss", "mae", "rmse")
+BY_VALUE = [name for name, kind in metric_types.items() if kind == EvaluatorType.VALUE]
+"""Metrics that judge single pairs of user and item."""
+
+
+def _has_our_data(config: Settings) -> bool:
+    """Whether this package's data path serves the model; others are evaluated by RecBole."""
+    return is_ours(config.model_class) or (needs_only_order(config) and is_served(config))
+
+
+def _any(metrics: Sequence[object], names: Iterable[str]) -> bool:
+    return not {str(metric).lower() for metric in metrics}.isdisjoint(names)
 
 
 def _are_probabilities(metrics: Sequence[object], config: Settings) -> bool:
     """Whether the model has what the metrics take; CDAE has it with its default activation only."""
-    model = config.model_class.__name__
-    suits = model in PROBABILITIES and config["out_activation"] in (None, "sigmoid")
-    return (
-        not is_served(config) or suits or not any(str(name).lower() in OF_PROBABILITIES for name in metrics)
-    )
+    known = config.model_class.__name__ in PROBABILITIES and config["out_activation"] in (None, "sigmoid")
+    return known or not _has_our_data(config) or not _any(metrics, OF_PROBABILITIES)
 
 
-def _are_ranked_or_sampled(metrics: Sequence[object], config: Settings) -> bool:
-    by_value = any(metric_types.get(str(name).lower()) == EvaluatorType.VALUE for name in metrics)
+def _have_pairs(metrics: Sequence[object], config: Settings) -> bool:
     eval_args = config["eval_args"]
-    mode = eval_args.get("mode", "full") if isinstance(eval_args, Mapping) else None
+    mode = eval_args.get("mode", "full") if isinstance(eval_args, Mapping) else "full"
     modes = mode.values() if isinstance(mode, Mapping) else [mode]
-    return not (is_served(config) and by_value and any(mode in ("full", None) for mode in modes))
+    return "full" not in modes or not _has_our_data(config) or not _any(metrics, BY_VALUE)
 
 
 METRICS: tuple[Rule, ...] = (
     (
         "metrics",
-        _are_ranked_or_sampled,
+        _have_pairs,
         "by rank where mode is full; metrics by value judge sampled pairs: set mode uni100 or pop100 in eval_args",
     ),
     (

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from . import locations
 
 MODEL, DATASET = "MQSATED", "ml-100k"
-"""What is trained, and on what, where nobody names a model or a data set."""
+"""The model to train, and the data set to train it on, by default."""
 
 _WITHOUT_YAML = {"Random"}
 """Models of RecBole's that have no yaml file."""

@@ -1,4 +1,4 @@
-"""RecBole's Trainer with its hooks filled; ``fit`` and ``evaluate`` stay RecBole's."""
+"""RecBole's Trainer with some of its hooks overridden; ``fit`` and ``evaluate`` do what RecBole's do."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ class SequenceTrainer(RunTrainer):
     ) -> dict[str, float]:
         recboles = loss_func is not None or self.enable_scaler
         epoch = super()._train_losses if recboles else self._without_synchronising
-        with self._fast_products():
+        with fast_products(self.device, self.config["softmax_precision"]):
             return epoch(train_data, epoch_idx, loss_func, show_progress)
 
     def _without_synchronising(
@@ -228,16 +228,17 @@ class SequenceTrainer(RunTrainer):
         self._check_nan(total.sum())
         return self._means(total.tolist(), train_data)
 
-    @contextmanager
-    def _fast_products(self) -> Iterator[None]:
-        """Within, let a GPU round the factors of float32 products (TF32), unless the settings ask for float32."""
-        before = torch.get_float32_matmul_precision()
-        if self.device.type == "cuda" and self.config["softmax_precision"] != "float32":
-            torch.set_float32_matmul_precision("high")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(before)
+
+@contextmanager
+def fast_products(device: torch.device, softmax_precision: str) -> Iterator[None]:
+    """Within, let a GPU round the factors of float32 products (TF32), unless the settings ask for float32."""
+    before = torch.get_float32_matmul_precision()
+    if device.type == "cuda" and softmax_precision != "float32":
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 class CountingTrainer(RunTrainer):

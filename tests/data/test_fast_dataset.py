@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,7 +68,6 @@ def assert_equal(config, fast=True):
 # Whole data sets.
 
 SETTINGS = {
-    "plain": {},
     "core": {"user_inter_num_interval": "[30,inf)", "item_inter_num_interval": "[10,inf)"},
     "between": {"user_inter_num_interval": "(20,100]", "item_inter_num_interval": "[5,200)"},
     "users": {"user_inter_num_interval": "[50,100]"},
@@ -80,12 +81,31 @@ SETTINGS = {
 EVALUATION = {"order": "TO", "group_by": "user", "mode": "full"}
 
 
+COLUMNS = {"load_col": {"inter": ["user_id", "item_id", "rating", "timestamp"]}}
+
+
+def test_ml_100k():
+    assert_equal(Config("MQSATED", "ml-100k", config_dict=COLUMNS))
+
+
+@pytest.fixture(scope="module")
+def fifth(tmp_path_factory):
+    """Where a data set lies that has every fifth user of ml-100k."""
+    whole = Config("MQSATED", "ml-100k")
+    header, *lines = (Path(whole["data_path"]) / "ml-100k.inter").read_text().splitlines()
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "ml-fifth").mkdir()
+    kept = [line for line in lines if int(line.split("\t")[0]) % 5 == 0]
+    (folder / "ml-fifth" / "ml-fifth.inter").write_text("\n".join([header, *kept]) + "\n")
+    return folder
+
+
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_ml_100k(settings):
-    settings = {"load_col": {"inter": ["user_id", "item_id", "rating", "timestamp"]}, **settings}
+def test_a_fifth_of_ml_100k(fifth, settings):
+    settings = {**COLUMNS, "data_path": str(fifth), **settings}
     if "eval_args" in settings:
         settings["eval_args"] = {**EVALUATION, **settings["eval_args"]}
-    assert_equal(Config("MQSATED", "ml-100k", config_dict=settings))
+    assert_equal(Config("MQSATED", "ml-fifth", config_dict=settings))
 
 
 @pytest.mark.parametrize("name", ["amazon-beauty", "yelp"])

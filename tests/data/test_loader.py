@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from recbole.data import create_dataset, data_preparation
 from recbole.data.interaction import Interaction
 
-from recbole_mqsa.data.loader import GPU_SCORE_CELLS, SCORE_CELLS, SequenceBatch
+from recbole_mqsa.data.loader import GPU_SCORE_CELLS, SCORE_CELLS, MaskedEvalLoader, SequenceBatch
+from recbole_mqsa.training.build import build_dataset, build_loaders
 
 
 def loaders(toy, **settings):
@@ -18,7 +18,7 @@ def loaders(toy, **settings):
         for user in range(30)
     }
     config = toy(sequences, train_batch_size=7, MAX_ITEM_LIST_LENGTH=8, query_windows=[1, 2], **settings)
-    return data_preparation(config, create_dataset(config))
+    return build_loaders(config, build_dataset(config))
 
 
 def plain_batches(train):
@@ -83,5 +83,5 @@ def test_evaluation_holds_what_the_device_can(toy):
     _, valid, _ = loaders(toy, eval_batch_size=10**9)
     assert valid.step == SCORE_CELLS // 16
     valid.config["device"] = torch.device("cuda")
-    valid._init_batch_size_and_step()
-    assert valid.step == GPU_SCORE_CELLS // 16
+    there = MaskedEvalLoader(valid.config, valid._dataset, None)
+    assert there.step == GPU_SCORE_CELLS // 16

@@ -41,21 +41,12 @@ def write_lines(home: Path, lines: list[str]) -> None:
     (home / "chain/chain.inter").write_text("\n".join(lines) + "\n")
 
 
-def test_metrics(home: Path) -> dict[str, float]:
-    """The test metrics, computed again from the folder."""
-    finished = load(home / "run", data_path=home)
-    return finished.evaluate()
-
-
-test_metrics.__test__ = False  # type: ignore[attr-defined]
-
-
 def test_shuffled_lines_give_the_same_numbers(home: Path) -> None:
     head, *rows = lines_of(home)
     random.Random(0).shuffle(rows)
     write_lines(home, [head, *rows])
     recorded = json.loads((home / "run/result.json").read_text())["test"]
-    assert test_metrics(home) == pytest.approx(recorded, abs=1e-9)
+    assert load(home / "run", data_path=home).evaluate() == pytest.approx(recorded, abs=1e-9)
 
 
 @pytest.mark.parametrize("change", ["drop", "rename an item", "exchange"])
@@ -70,7 +61,7 @@ def test_other_data_are_refused(home: Path, change: str) -> None:
         rows[0] = "\t".join([user, str((int(item) + 1) % 40), time])
     write_lines(home, [head, *rows])
     with pytest.raises(UserError, match="are not those that the run"):
-        load(home / "run", data_path=home).model
+        load(home / "run", data_path=home).evaluate()
 
 
 def test_a_finished_run_with_other_settings_is_refused(home: Path) -> None:
@@ -100,7 +91,7 @@ def test_a_flipped_bit_is_noticed(home: Path, name: str) -> None:
     file.write_bytes(content)
     with pytest.raises(UserError, match="is damaged"):
         if name == "checkpoint.pth":
-            load(home / "run", data_path=home).model
+            load(home / "run", data_path=home).evaluate()
         else:
             train(home, "run", resume=True, epochs=6, eval_step=1)
 
@@ -127,10 +118,12 @@ def test_weights_that_are_no_numbers_are_refused(home: Path) -> None:
     checkpoint["state_dict"]["item_embedding.weight"][3, 1] = float("inf")
     torch.save(checkpoint, file)
     with pytest.raises(UserError, match="NaN or infinite"):
-        load(home / "run", data_path=home).model
+        load(home / "run", data_path=home).evaluate()
 
 
-def test_a_run_is_read_from_another_folder(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_read_from_another_folder(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(home)
     settings = {"data_path": ".", "epochs": 1, "state": "ERROR", "show_progress": False, "hidden_size": 8}
     here = run(Config("MQSATED", "chain", config_dict=settings), home / "relative")
@@ -160,8 +153,8 @@ def test_somebodys_own_files_are_not_overwritten(home: Path) -> None:
     mine = home / "mine"
     mine.mkdir()
     (mine / "checkpoint.pth").write_text("my thesis")
-    with pytest.raises(UserError, match="holds checkpoint.pth, which is not of a run"):
+    with pytest.raises(UserError, match=r"holds checkpoint\.pth, which is not of a run"):
         train(home, "mine", **SHORT)
-    with pytest.raises(UserError, match="holds checkpoint.pth, which is not of a run"):
+    with pytest.raises(UserError, match=r"holds checkpoint\.pth, which is not of a run"):
         train(home, "mine", resume=True, **SHORT)
     assert (mine / "checkpoint.pth").read_text() == "my thesis"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from recbole.data import create_dataset, data_preparation
 from recbole.utils import init_seed
 
 from recbole_mqsa.errors import UserError
-from recbole_mqsa.training.build import build_model
+from recbole_mqsa.training.build import build_dataset, build_loaders, build_model
+from recbole_mqsa.training.trainer import fast_products
 
 
 @pytest.fixture
@@ -21,14 +21,15 @@ def trained(toy, trainer_for):
         sequences = {
             f"u{user}": " ".join(f"i{item}" for item in random.integers(0, 15, size=9)) for user in range(30)
         }
-        config = toy(sequences, train_batch_size=8, **settings)
+        config = toy(sequences, train_batch_size=8, epochs=3, show_progress=False, **settings)
         init_seed(3, True)
-        data, *_ = data_preparation(config, create_dataset(config))
+        data, *_ = build_loaders(config, build_dataset(config))
         trainer = trainer_for(data)
         if theirs:
             trainer.enable_scaler = True  # only its being asked for: on a CPU nothing is scaled
-        losses = [trainer._train_epoch(data, epoch) for epoch in range(3)]
-        return trainer, losses
+        trainer.fit(data, saved=False)
+        kept = [[value for key, value in row.items() if key.startswith("loss")] for row in trainer.history]
+        return trainer, kept
 
     return train
 
@@ -38,7 +39,7 @@ def trained(toy, trainer_for):
 def test_the_same_as_recboles_loop(trained, settings):
     trainer, ours = trained(**settings)
     other, theirs = trained(theirs=True, **settings)
-    assert ours == theirs and len(ours[0]) == (1 if "lambda_kd" in settings else 2)
+    assert ours == theirs and len(ours) == 3 and len(ours[0]) == (1 if "lambda_kd" in settings else 2)
     for (name, weight), expected in zip(trainer.model.named_parameters(), other.model.parameters()):
         assert torch.equal(weight, expected), name
     assert [row.keys() for row in trainer.history] == [row.keys() for row in other.history]
@@ -62,7 +63,7 @@ def test_no_step_asks_the_device_for_a_number(toy, settings):
     config = toy(
         {f"u{user}": " ".join(f"i{(user + step) % 7}" for step in range(9)) for user in range(9)}, **settings
     )
-    data, *_ = data_preparation(config, create_dataset(config))
+    data, *_ = build_loaders(config, build_dataset(config))
     model = build_model(config, data._dataset).to("meta")
     batch = next(iter(data)).to("meta")
     with pytest.raises(RuntimeError, match="meta"):
@@ -81,7 +82,7 @@ def test_a_large_catalogue_is_ranked_by_blocks_alike(toy, trainer_for, monkeypat
     }
     config = toy(sequences, model, mask_seen=mask_seen)
     init_seed(3, True)
-    data, _, test = data_preparation(config, create_dataset(config))
+    data, _, test = build_loaders(config, build_dataset(config))
     trainer = trainer_for(data)
     whole = trainer.evaluate(test, load_best_model=False)
     ranks, sizes = trainer.eval_collector.ranks, []
@@ -93,13 +94,15 @@ def test_a_large_catalogue_is_ranked_by_blocks_alike(toy, trainer_for, monkeypat
     assert torch.equal(trainer.eval_collector.ranks, ranks) and sizes == [30]
 
 
-@pytest.mark.parametrize("metrics", [["Hit", "ItemCoverage", "GiniIndex"], ["ItemCoverage"]], ids=str)
+@pytest.mark.parametrize(
+    "metrics", [["Hit", "ItemCoverage", "GiniIndex"], ["ItemCoverage"], ["Hit", "GAUC"]], ids=str
+)
 def test_lists_of_a_large_catalogue_are_found_by_blocks(toy, trainer_for, monkeypatch, metrics):
     config = toy(
         {"ann": "a b c d e f", "bob": "b c d e f a"}, metrics=metrics, valid_metric=f"{metrics[0]}@2", topk=2
     )
     init_seed(3, True)
-    data, _, test = data_preparation(config, create_dataset(config))
+    data, _, test = build_loaders(config, build_dataset(config))
     trainer = trainer_for(data)
     trainer.eval_collector.data_collect(data)
     whole = trainer.evaluate(test, load_best_model=False)
@@ -108,43 +111,22 @@ def test_lists_of_a_large_catalogue_are_found_by_blocks(toy, trainer_for, monkey
     assert trainer.evaluate(test, load_best_model=False) == whole
 
 
-def test_a_metric_of_scores_takes_them_all(toy, trainer_for, monkeypatch):
-    config = toy(
-        {"ann": "a b c d e f", "bob": "b c d e f a"},
-        metrics=["Hit", "GAUC"],
-        valid_metric="Hit@2",
-        topk=2,
-        mask_seen=False,
-    )
-    init_seed(3, True)
-    data, _, test = data_preparation(config, create_dataset(config))
-    trainer = trainer_for(data)
-    monkeypatch.setattr(test, "step", 1)
-    monkeypatch.setattr(trainer.model, "factors", lambda batch: pytest.fail("GAUC reads every score"))
-    monkeypatch.setattr(
-        trainer.model, "full_sort_predict", lambda batch: torch.arange(7.0).repeat(len(batch), 1)
-    )
-    assert 0 <= trainer.evaluate(test, load_best_model=False)["gauc"] <= 1
-
-
 def test_nan_ends_training(trained):
     with pytest.raises(UserError, match="became NaN"):
         trained(learning_rate=1e38)
 
 
-def test_the_precision_of_products_is_put_back(trained, monkeypatch):
-    """On a GPU they are fast while a model trains, whatever happens, and only then."""
-    trainer, _ = trained()
-    asked = []
-    monkeypatch.setattr(torch, "set_float32_matmul_precision", asked.append)
-    with trainer._fast_products():
-        pass
-    assert asked == ["highest"]
-    trainer.device = torch.device("cuda")
-    with pytest.raises(ZeroDivisionError), trainer._fast_products():
+@pytest.mark.parametrize(
+    ("device", "precision", "within"),
+    [
+        ("cpu", "auto", "highest"),
+        ("cuda", "auto", "high"),
+        ("cuda", "bfloat16", "high"),
+        ("cuda", "float32", "highest"),
+    ],
+)
+def test_products_are_fast_on_a_gpu_and_only_while_a_model_trains(device, precision, within):
+    with pytest.raises(ZeroDivisionError), fast_products(torch.device(device), precision):
+        assert torch.get_float32_matmul_precision() == within
         raise ZeroDivisionError
-    assert asked == ["highest", "high", "highest"]
-    trainer.config["softmax_precision"] = "float32"
-    with trainer._fast_products():
-        pass
-    assert asked[3:] == ["highest"]
+    assert torch.get_float32_matmul_precision() == "highest"

@@ -62,7 +62,7 @@ setup(
     ],
     extras_require={
         # setuptools builds the wheel that tests/test_packaging.py looks into.
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.6", "mypy>=1.11", "setuptools>=70.1"],
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11", "setuptools>=70.1"],
     },
     entry_points={"console_scripts": ["recbole-mqsa = recbole_mqsa.cli.main:main"]},
 )

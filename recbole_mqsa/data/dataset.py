@@ -7,6 +7,7 @@ input is read when a batch needs it.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Union
 
 import numpy as np
@@ -17,16 +18,20 @@ from scipy import sparse
 
 from ..errors import UserError
 from ..interfaces import Settings
+from . import split
 from .fast_dataset import FastDataset
 from .identity import Identity, Ids, numbers_in
 from .sequences import LONG_SEQUENCES, Sequences, flatten_spans, last_window
 from .tokens import TokenIds
 from .transition_counts import count_transitions
-from .validation import check_actions, check_files, check_loaded
+from .validation import check_actions, check_there
 
 ROW_FIELD = "sequence_row"
 Index = Union[int, slice, np.ndarray, list[int]]
 """Which samples: one, or several."""
+"""Where an action is in the flat arrays."""
+EXACT_TIME = "exact_time"
+"""Its time, while actions are sorted."""
 
 
 class SequenceDataset(FastDataset):
@@ -41,12 +46,14 @@ class SequenceDataset(FastDataset):
         known_end: [users] last action of each user that a model may know when this part is predicted (for the
             training part: its own actions); -1 where there is none.
         train_end: [users] last training action of each user; -1 where there is none.
+        times: [N] of each action in the order of the flat arrays, as exact as in the file.
     """
 
     inter_feat: Any
     sequences: Sequences
     known_end: np.ndarray
     train_end: np.ndarray
+    times: np.ndarray
 
     def __init__(self, config: Settings, known: Ids | None = None) -> None:
         self.known = known
@@ -59,25 +66,17 @@ class SequenceDataset(FastDataset):
     # Loading: RecBole's, with its errors turned into one sentence.
 
     def _load_inter_feat(self, token: str, dataset_path: str) -> None:
-        with check_loaded(self.config, dataset_path, token):
-            self.simple_file = check_files(self.config, dataset_path, token)
-            super()._load_inter_feat(token, dataset_path)
-        check_actions(self.config, dataset_path, token, self.inter_feat)
+        check_there(dataset_path, token)
+        super()._load_inter_feat(token, dataset_path)
+        check_actions(dataset_path, token, self.inter_feat)
 
     def _data_filtering(self) -> None:
-        try:
-            super()._data_filtering()
-        except ValueError as problem:  # RecBole: "Some feat is empty, please check the filtering settings."
-            raise UserError(f"{self._filter_culprit()} ({problem})") from problem
-        if len(self.inter_feat) == 0:
-            raise UserError(self._filter_culprit())
-
-    def _filter_culprit(self) -> str:
-        return (
-            f"data set '{self.dataset_name}' has no action left after filtering; loosen "
-            f"user_inter_num_interval ({self.config['user_inter_num_interval']}), item_inter_num_interval "
-            f"({self.config['item_inter_num_interval']}) or val_interval ({self.config['val_interval']})"
-        )
+        super()._data_filtering()
+        # What RecBole makes of a time has 24 bits: it is scaled, perhaps, and then a float32.
+        times = self.inter_feat[self.time_field]
+        self.times, self.inter_feat[self.time_field] = times.to_numpy(), times.astype("float64")
+        if self.times.dtype == object:  # numbers of Python's, of which the order is all that is needed
+            _, self.times = np.unique(self.times, return_inverse=True)
 
     @property
     def ids(self) -> Ids:
@@ -108,7 +107,7 @@ class SequenceDataset(FastDataset):
 
     def _change_feat_format(self) -> None:
         super()._change_feat_format()
-        self.sort(by=[self.uid_field, self.time_field])
+        self._sort_by_time()
         users = self.inter_feat[self.uid_field].numpy()
         items = self.inter_feat[self.iid_field].numpy()
         self.sequences = Sequences.from_sorted(users, items, self.user_num)
@@ -121,7 +120,7 @@ class SequenceDataset(FastDataset):
         # A user's first action has no input, so it is never a target; each other action is a sample.
         first = np.zeros(len(items), dtype=bool)
         first[self.sequences.offsets[:-1][np.diff(self.sequences.offsets) > 0]] = True
-        actions = Interaction({**self.inter_feat.interaction, ROW_FIELD: torch.arange(len(items))})
+        actions = self.inter_feat
         self.inter_feat = actions[torch.from_numpy(~first)]
         if not self.is_sequential:
             self._first_actions = actions[torch.from_numpy(first)]
@@ -130,6 +129,40 @@ class SequenceDataset(FastDataset):
             (self.item_list_length_field, FeatureType.TOKEN, 1),
         ):
             self.set_field_property(field, source_type, FeatureSource.INTERACTION, width)
+
+    def _sort_by_time(self) -> None:
+        """Put the actions in the order of users, each one's by time; equal times stay in the order of the file."""
+        times = self.times
+        if self.config["time_order"] == "recbole":  # among numerical_features it has two columns
+            times = self.inter_feat[self.time_field].numpy().reshape(len(times), -1)[:, 0]
+        rows = np.lexsort((times, self.inter_feat[self.uid_field].numpy()))  # stable
+        self.inter_feat._reindex(torch.from_numpy(rows))
+        self.times = self.times[rows]
+        self.inter_feat.update(Interaction({ROW_FIELD: torch.arange(len(rows))}))
+
+    def sort(self, by: Any, ascending: Any = True) -> None:
+        """RecBole's method of this name; by time it compares the times of the file (``time_order``)."""
+        fields = [by] if isinstance(by, str) else list(by)
+        if self.time_field not in fields or self.config["time_order"] == "recbole":
+            super().sort(by, ascending)
+            return
+        self.inter_feat.update(Interaction({EXACT_TIME: torch.from_numpy(self.times[self.rows])}))
+        super().sort([EXACT_TIME if field == self.time_field else field for field in fields], ascending)
+        del self.inter_feat.interaction[EXACT_TIME]
+
+    def time_based_split(self, ratios: list[float], group_by: str) -> list[FastDataset]:
+        """RecBole's split 'TS': the newest share of all samples tests, of each user's others the newest validate."""
+        if self.config["time_order"] == "recbole":
+            return super().time_based_split(ratios, group_by)
+        shares = [ratio / sum(ratios) for ratio in ratios]
+        times = self.times[self.rows]
+        early = times <= np.percentile(times, 100 * (1 - shares[-1]), method="lower")
+        users = self.inter_feat[group_by].numpy()
+        cut = functools.partial(_cut_at, ratio=shares[0] / (1 - shares[2]))
+        (grouped,) = split.by_ratio(users, 1, lambda _: [])  # user after user
+        known, late = grouped[early[grouped]], grouped[~early[grouped]]
+        train, valid = (known[part] for part in split.by_ratio(users[known], 2, cut))
+        return self._parts([train, valid, late])
 
     def build(self) -> list[SequenceDataset]:
         """The training, validation and test parts, split as RecBole does (``eval_args``).
@@ -239,3 +272,7 @@ class SequenceDataset(FastDataset):
         begin, end = self._spans(self.known_end)
         known, _ = flatten_spans(begin, end + 1)
         return np.bincount(self.sequences.items[known], minlength=self.item_num)
+
+
+def _cut_at(size: int, ratio: float) -> list[int]:
+    return [int(size * ratio)]

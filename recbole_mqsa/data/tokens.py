@@ -5,14 +5,16 @@ RecBole does both on strings, in Python loops; here a categorical column holds o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Callable, Optional
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Optional
 
 import numpy as np
 import pandas as pd
 
 Within = Optional[Callable[[np.ndarray], np.ndarray]]
 """From counts [n] to whether each is allowed; None allows all."""
+WIDEST = 1 << 28
+"""Characters of 4 bytes that an array of tokens may hold."""
 
 
 def core(users: np.ndarray, items: np.ndarray, user_within: Within, item_within: Within) -> np.ndarray:
@@ -53,7 +55,33 @@ def number(tokens: pd.Categorical) -> tuple[np.ndarray, np.ndarray]:
     if len(missing):
         codes = np.where(codes == missing[0], -1, codes - (codes > missing[0]))
         appeared = np.delete(appeared, missing)
-    return codes.astype(np.int64, copy=False) + 1, np.array(["[PAD]", *tokens.categories[appeared]])
+    return codes.astype(np.int64, copy=False) + 1, token_array(tokens.categories[appeared])
+
+
+def factorize(tokens: Iterable[Any]) -> tuple[np.ndarray, list[str]]:
+    """Codes of tokens in the order of their first appearance, -1 where there is none, and the token of each code.
+
+    pandas' own ends a text at a NUL, so that two ids may become one.
+    """
+    places: dict[str, int] = {}
+    texts = (token if isinstance(token, str) else "" for token in tokens)
+    codes = [places.setdefault(text, len(places)) if text else -1 for text in texts]
+    return np.array(codes, dtype=np.int64), list(places)
+
+
+def token_array(tokens: Sequence[str]) -> np.ndarray:
+    """[tokens + 1] the token of each id, '[PAD]' first.
+
+    As in RecBole, an array of texts of one width; of objects where that would cut a NUL off an end, or where one
+    long token would make all of them long.
+    """
+    texts = ["[PAD]", *tokens]
+    width = max(map(len, texts))
+    if width * len(texts) <= WIDEST and not any(text.endswith("\0") for text in texts):
+        return np.array(texts)
+    array = np.empty(len(texts), dtype=object)
+    array[:] = texts
+    return array
 
 
 class TokenIds(Mapping[str, int]):

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable
+from typing import Any
 
 import pandas as pd
 
 from ..errors import UserError
-from ..interfaces import Settings
-from .fast_csv import look
+from .atomic_file import AtomicFile, bad_value, shown
+
+GZIP = b"\x1f\x8b"
+KINDS = ("token", "token_seq", "float", "float_seq")
+"""The types that a column may have."""
+ID_FIELDS = {
+    "inter": {"USER_ID_FIELD": "token", "ITEM_ID_FIELD": "token", "TIME_FIELD": "float"},
+    "user": {"USER_ID_FIELD": "token"},
+    "item": {"ITEM_ID_FIELD": "token"},
+}
+"""The columns that a file of each kind has to have, by the setting that names them."""
 
 
 def inter_file(folder: str, name: str) -> Path:
@@ -20,147 +28,168 @@ def inter_file(folder: str, name: str) -> Path:
     return Path(folder) / f"{name}.inter"
 
 
-def _header(path: Path, config: Settings) -> list[list[str]]:
-    with open(path, encoding=config["encoding"]) as lines:
-        return [
-            field.split(":") for field in lines.readline().rstrip("\r\n").split(config["field_separator"])
-        ]
-
-
-def check_files(config: Settings, folder: str, name: str) -> bool:
-    """Refuse a missing file, a header without user, item and time, and lines that do not fit it.
-
-    Returns:
-        whether the file is simple (see :mod:`.fast_csv`).
+def atomic_file(config: Any, path: Path) -> AtomicFile:
+    """A file as the settings say that it is written.
 
     Raises:
-        UserError: naming file and line or column.
+        UserError: a separator or an encoding that is none.
     """
-    path = inter_file(folder, name)
-    if not path.is_file():
-        raise UserError(f"no data file {path}; put the actions there or correct data_path and dataset")
-    columns = _header(path, config)
-    _check_header(config, path, columns)
-    _check_fields(config, path, dict(columns))
-    lines = look(path, config["field_separator"], len(columns), config["encoding"])
-    # RecBole would take the first column for row names, or drop the last.
-    if lines.first_overfull is not None:
-        raise UserError(
-            f"{path}, line {lines.first_overfull}: more than the {len(columns)} columns of the header; "
-            "remove the others"
-        )
-    if lines.count < 2:
-        raise UserError(f"{path} holds a header but no action; add some actions")
-    return lines.simple
-
-
-def _check_header(config: Settings, path: Path, columns: list[list[str]]) -> None:
-    if columns[0][0].startswith("\ufeff"):
-        raise UserError(
-            f"{path} begins with a byte-order mark; save it without one, or set encoding to utf-8-sig"
-        )
-    wrong = [field for field in columns if len(field) != 2]
-    if wrong:
-        raise UserError(
-            f"{path}, line 1: column '{':'.join(wrong[0])}' is not of the form name:type (such as user_id:token); "
-            f"the separator is {config['field_separator']!r} (field_separator)"
-        )
-    if len(dict(columns)) < len(columns):
-        raise UserError(
-            f"{path}, line 1: two columns with the same name among {', '.join(name for name, _ in columns)}; "
-            "rename one"
-        )
-
-
-def _check_fields(config: Settings, path: Path, types: dict[str, str]) -> None:
-    """Refuse a file without users, items and times, or with columns of other types for them."""
-    loaded = "*" if config["load_col"] is None else config["load_col"].get("inter", [])
-    for setting, wanted in (("USER_ID_FIELD", "token"), ("ITEM_ID_FIELD", "token"), ("TIME_FIELD", "float")):
-        column = config[setting]
-        if column not in types:
+    for key in ("field_separator", "seq_separator"):
+        if not isinstance(config[key], str) or not config[key] or set(config[key]) & set("\r\n"):
             raise UserError(
-                f"{path}, line 1: no column '{column}:{wanted}' (it has {', '.join(types)}); add it or set {setting}"
+                f"{key} is {config[key]!r}; it has to be what stands between two values of a line"
             )
-        if types[column] != wanted:
-            raise UserError(
-                f"{path}, line 1: column '{column}' is of type {types[column]}, but {setting} has to be {wanted}"
-            )
-        if loaded != "*" and column not in loaded:
-            raise UserError(
-                f"load_col does not read column '{column}' of {path}; add it to load_col['inter']"
-            )
+    encoding = str(config["encoding"] or "utf-8")
+    try:
+        "a".encode(encoding)
+    except (LookupError, ValueError):
+        raise UserError(f"encoding is {encoding!r}; it has to be one that Python knows, as 'utf-8'") from None
+    return AtomicFile(path, config["field_separator"], encoding)
 
 
 @contextmanager
-def check_loaded(config: Settings, folder: str, name: str) -> Iterator[None]:
-    """Turn pandas' errors while reading into a sentence that names the line.
+def told_of(file: AtomicFile) -> Iterator[None]:
+    """Turns what goes wrong while a file is read as text into a sentence.
 
     Raises:
-        UserError: text in place of a number, a line with too many columns, or a wrong encoding.
+        UserError: the encoding is another, or the file cannot be opened.
     """
-    path = inter_file(folder, name)
     try:
         yield
-    except UserError:
-        raise
-    except (UnicodeError, LookupError) as problem:
+    except UnicodeError as problem:
         raise UserError(
-            f"{path} is not {config['encoding'] or 'utf-8'} text; set encoding to that of the file"
+            f"{file.path} is not {file.encoding} text; set encoding to what it is{_where(file)}"
         ) from problem
-    except pd.errors.ParserError as problem:
-        raise UserError(f"{path} cannot be read as a table: {problem}; correct that line") from problem
-    except ValueError as problem:
-        wanted = (config["load_col"] or {}).get("inter", "*")
-        where = _first_line(path, config, wanted, lambda text: text.strip() != "" and not _is_number(text))
-        if where is None:
-            raise
-        line, column, text = where
+    except OSError as problem:
         raise UserError(
-            f"{path}, line {line}: {column} is '{text}', which is not a number; correct that line"
+            f"{file.path} cannot be read ({problem.strerror}); correct its path or its rights"
         ) from problem
 
 
-def check_actions(config: Settings, folder: str, name: str, actions: pd.DataFrame) -> None:
-    """Refuse actions without a time, to which RecBole would give the mean of all times.
-
-    Raises:
-        UserError: naming file and line.
-    """
-    time = actions[config["TIME_FIELD"]]
-    if not (time.abs() < math.inf).all():
-        where = _first_line(
-            inter_file(folder, name),
-            config,
-            [config["TIME_FIELD"]],
-            lambda text: not (_is_number(text) and math.isfinite(float(text))),
-        )
-        line, column, text = where or (0, config["TIME_FIELD"], "nan")
-        raise UserError(
-            f"{inter_file(folder, name)}, line {line}: {column} is '{text}', which is not a time; "
-            "correct or remove that line"
-        )
+def _where(file: AtomicFile) -> str:
+    """The first line that is not in the encoding, where lines can be told without it."""
+    if file.encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
+        return ""
+    with open(file.path, "rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not _is_text(line, file.encoding):
+                return f", or correct line {number}"
+    return ""
 
 
-def _is_number(text: str) -> bool:
+def _is_text(line: bytes, encoding: str) -> bool:
     try:
-        float(text)
-    except ValueError:
+        line.decode(encoding)
+    except UnicodeError:
         return False
     return True
 
 
-def _first_line(
-    path: Path, config: Settings, wanted: str | list[str], is_bad: Callable[[str], bool]
-) -> tuple[int, str, str] | None:
-    """Line number, column and text of the first bad number in the columns ``wanted`` ('*': all); slow."""
-    columns = _header(path, config)
-    with open(path, encoding=config["encoding"]) as lines:
-        for number, line in enumerate(lines, start=1):
-            values = line.rstrip("\r\n").split(config["field_separator"])
-            if number == 1 or values == [""]:
-                continue
-            values += [""] * (len(columns) - len(values))
-            for (column, kind), text in zip(columns, values):
-                if kind == "float" and (wanted == "*" or column in wanted) and is_bad(text):
-                    return number, column, text
-    return None
+def check_there(folder: str, name: str) -> None:
+    """Refuses a missing file.
+
+    Raises:
+        UserError: naming it.
+    """
+    path = inter_file(folder, name)
+    if not path.is_file():
+        raise UserError(f"no data file {path}; put the actions there or correct data_path and dataset")
+
+
+def columns_of(file: AtomicFile) -> dict[str, str]:
+    """Name and type of each column of a file.
+
+    Raises:
+        UserError: no header, or a bad one.
+    """
+    with told_of(file):
+        with file.path.open("rb") as stream:
+            start = stream.read(2)
+        if start == GZIP:
+            raise UserError(f"{file.path} is compressed; unpack it, as by gunzip")
+        if not start:
+            raise UserError(f"{file.path} is empty; put a header and the data there")
+        header = file.header()
+    if any("\0" in name for name in header):
+        raise UserError(
+            f"{file.path}, line 1 holds NUL characters, so it is no text; replace it, or set encoding to what it is"
+        )
+    if header[0].startswith("\ufeff"):
+        raise UserError(
+            f"{file.path} begins with a byte-order mark; save it without, or set encoding to utf-8-sig"
+        )
+    return _columns(file, header)
+
+
+def _columns(file: AtomicFile, header: list[str]) -> dict[str, str]:
+    for column in header:
+        field, colon, kind = column.partition(":")
+        if not field or not colon or ":" in kind:
+            raise UserError(
+                f"{file.path}, line 1: column {shown(column)} is not of the form name:type (such as user_id:token); "
+                f"the separator is {file.separator!r} (field_separator)"
+            )
+        if kind not in KINDS:
+            remedy = "drop the blanks" if kind.strip() in KINDS else "correct it"
+            raise UserError(
+                f"{file.path}, line 1: column {shown(column)} has a type that is none of {', '.join(KINDS)}; {remedy}"
+            )
+    names = [column.partition(":")[0] for column in header]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise UserError(
+                f"{file.path}, line 1: two columns are named {shown(name)}; give one another name"
+            )
+    return dict(zip(names, (column.partition(":")[2] for column in header)))
+
+
+def check_needed(config: Any, source: str, file: AtomicFile, columns: dict[str, str], loaded: Any) -> None:
+    """Refuses a file whose users, items or times are missing, of another type or not loaded.
+
+    Args:
+        source: 'inter', 'user' or 'item'.
+        columns: name and type of all its columns.
+        loaded: the names of those that are loaded.
+
+    Raises:
+        UserError: naming file, column and setting.
+    """
+    for setting, wanted in ID_FIELDS.get(source, {}).items():
+        column = config[setting]
+        if column not in columns:
+            raise UserError(
+                f"{file.path}, line 1: no column '{column}:{wanted}' (it has {', '.join(columns)}); "
+                f"add it or set {setting}"
+            )
+        if columns[column] != wanted:
+            raise UserError(
+                f"{file.path}, line 1: column '{column}' is of type {columns[column]}, "
+                f"but {setting} has to be {wanted}"
+            )
+        if column not in loaded:
+            raise UserError(
+                f"column '{column}' of {file.path} is not loaded; add it to load_col['{source}'], "
+                f"or drop it from unload_col['{source}']"
+            )
+
+
+def check_actions(folder: str, name: str, actions: pd.DataFrame) -> None:
+    """Refuses a file without actions.
+
+    Raises:
+        UserError: naming file.
+    """
+    if not len(actions):
+        raise UserError(f"{inter_file(folder, name)} holds a header but no action; add some")
+
+
+def check_ids(config: Any, source: str, file: AtomicFile, table: pd.DataFrame) -> None:
+    """Refuses a missing id.
+
+    Raises:
+        UserError: naming file and line.
+    """
+    for setting, kind in ID_FIELDS.get(source, {}).items():
+        field = config[setting]
+        if kind == "token" and table[field].isna().any():
+            raise bad_value(file, f"{field}:token", bool, "is no id; name it, or drop the line")

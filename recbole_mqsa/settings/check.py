@@ -14,7 +14,7 @@ from recbole.utils import EvaluatorType, ModelType
 from ..errors import UserError
 from ..interfaces import Settings
 from .metrics import METRICS
-from .rules import is_whole, number, one_of, switch, whole
+from .rules import is_number, is_whole, number, one_of, switch, whole
 from .spec import RECBOLE_MODELS, Rule, is_ours, is_served, needs_only_order, spec_of
 
 TRANSITIONS = ("ted", "grareg", "ges", "none")
@@ -48,8 +48,14 @@ def _has_mode(eval_args: object, config: Settings) -> bool:
 
 
 def _has_split(eval_args: object, _: Settings) -> bool:
-    split = eval_args.get("split", {"RS": []}) if isinstance(eval_args, Mapping) else None
-    return isinstance(split, Mapping) and len(split) == 1 and set(split) <= {"LS", "RS", "TS"}
+    split = eval_args.get("split", {"RS": [1, 0, 0]}) if isinstance(eval_args, Mapping) else None
+    if not isinstance(split, Mapping) or len(split) != 1:
+        return False
+    ((kind, value),) = split.items()
+    if kind == "LS":
+        return value in ("valid_and_test", "valid_only", "test_only")
+    shares = isinstance(value, (list, tuple)) and all(is_number(share) and share >= 0 for share in value)
+    return kind in ("RS", "TS") and shares and len(value) == 3 and value[0] > 0
 
 
 def _is_interval(interval: object, _: Settings) -> bool:
@@ -118,6 +124,8 @@ EVERY_MODEL: tuple[Rule, ...] = (
         "False, as {model} draws no items",
     ),
     one_of("prefixes", "all", "longest"),
+    one_of("rm_dup_inter", "first", "last"),
+    one_of("time_order", "exact", "recbole"),
     one_of("transition", *TRANSITIONS),
     ("length_groups", _groups_fit, f"1, or a larger whole number for {', '.join(RECBOLE_MODELS)}"),
     *((key, lambda value, _: not value, _PICKLED) for key in ("save_dataloaders", "dataloaders_save_path")),
@@ -127,7 +135,7 @@ EVERY_MODEL: tuple[Rule, ...] = (
     ("valid_metric", _is_measured, "one of the metrics {metrics}, at one of topk, {topk}, as in NDCG@20"),
     ("eval_args", _in_order, f"a mapping with order: TO, as {{model}} needs the past; {_LOO}"),
     ("eval_args", _has_mode, f"a mapping with mode full, uni or pop and a number; {_LOO}"),
-    ("eval_args", _has_split, f"a mapping with one split, LS, RS or TS; {_LOO}"),
+    ("eval_args", _has_split, f"a mapping with one split, LS, or RS or TS with three shares; {_LOO}"),
     ("benchmark_filename", lambda _, config: not _has_our_data(config), _WHOLE),
     (
         "dataset",

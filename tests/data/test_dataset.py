@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from helpers.paths import SHARED
 from recbole.data import create_dataset, data_preparation
 from recbole.data.dataset import SequentialDataset
 
@@ -34,7 +37,8 @@ def assert_same_samples(ours, theirs):
 
 @pytest.fixture(scope="module")
 def ml_100k():
-    return dict(zip(PARTS, both(Config("MQSATED", "ml-100k"))))
+    """In RecBole's order; its float32 takes some times of ml-100k for equal (see ``test_time_order``)."""
+    return dict(zip(PARTS, both(Config("MQSATED", "ml-100k", config_dict={"time_order": "recbole"}))))
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -51,6 +55,43 @@ def test_any_index_reads_the_same_samples(ml_100k, index):
         assert torch.equal(ours[index][field], theirs[index][field])
 
 
+def test_samples_of_ml_100k_by_hand():
+    """In the order of the times in the file, equal ones as they stand: each action, from a user's second on."""
+    config = Config("MQSATED", "ml-100k")
+    rows = [
+        line.split("\t") for line in Path(config["data_path"], "ml-100k.inter").read_text().splitlines()[1:]
+    ]
+    ids: list[dict[str, int]] = [{}, {}]
+    users: dict[int, list[int]] = {}
+    for user, item, *_ in rows:
+        for known, token in zip(ids, (user, item)):
+            known.setdefault(token, len(known) + 1)
+    for user, item, *_ in sorted(rows, key=lambda row: int(row[3])):
+        users.setdefault(ids[0][user], []).append(ids[1][item])
+    for part, nth in zip(SequenceDataset(config).build(), range(3)):
+        found = part[np.arange(len(part))]
+        expected = {}
+        for user, items in users.items():
+            for target in range(1, len(items) - 2) if nth == 0 else [len(items) - 3 + nth]:
+                expected[user, target] = ([*items[max(0, target - 50) : target]], items[target])
+        assert len(part) == len(expected)
+        targets = part.rows - part.sequences.offsets[part.inter_feat["user_id"].numpy()]
+        for user, target, item, row, length in zip(
+            found["user_id"].tolist(), targets.tolist(), *(found[field].numpy() for field in FIELDS[1:])
+        ):
+            assert expected[user, target] == (row[:length].tolist(), item) and not row[length:].any()
+
+
+@pytest.mark.parametrize("name", ["amazon-beauty", "amazon-sports-outdoors", "amazon-toys-games", "yelp"])
+def test_samples_of_the_papers_data_are_recboles(name):
+    """Its float32 holds their times, so that the exact order is the same."""
+    if not (SHARED / name).is_dir():
+        pytest.skip(f"the paper's data are not in {SHARED / name}")
+    for ours, theirs in both(Config("MQSATED", name, config_dict={"data_path": str(SHARED)})):
+        assert len(ours) > 10_000
+        assert_same_samples(ours, theirs)
+
+
 def random_users(seed=0, n_users=40, longest=30):
     """Users of 1 to ``longest`` actions among 15 items, repeats included."""
     rng = np.random.default_rng(seed)
@@ -61,7 +102,9 @@ def random_users(seed=0, n_users=40, longest=30):
 
 
 @pytest.mark.parametrize(
-    "eval_args", [LEAVE_ONE_OUT, RATIO, {**RATIO, "group_by": "none"}], ids=["LS", "RS", "all"]
+    "eval_args",
+    [LEAVE_ONE_OUT, RATIO, {**RATIO, "group_by": "none"}, {**RATIO, "split": {"TS": [0.7, 0.1, 0.2]}}],
+    ids=["LS", "RS", "all", "TS"],
 )
 @pytest.mark.parametrize("max_length", [50, 4])
 def test_samples_of_other_splits_are_recboles(toy, eval_args, max_length):

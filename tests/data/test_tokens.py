@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_mqsa.data.tokens import TokenIds, core, number
+from recbole_mqsa.data.tokens import TokenIds, core, factorize, number, token_array
 
 
 def slow_core(users, items, user_within, item_within):
@@ -51,6 +51,30 @@ def test_numbers_follow_the_first_appearance(tokens):
     expected: dict[str, int] = {"[PAD]": 0}
     assert ids.tolist() == [expected.setdefault(token, len(expected)) if token else 0 for token in tokens]
     assert names.tolist() == list(expected) and ids.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ["b", "a", "b", None, "c", "a"],
+        [np.nan, "x", "", "x"],
+        ["NA", "nan", "NA"],
+        ["a", "a\0", "a\0b", "a\0"],
+    ],
+)
+def test_codes_follow_the_first_appearance(tokens):
+    codes, found = factorize(np.array(tokens, dtype=object))
+    expected: dict[str, int] = {}
+    known = [token if isinstance(token, str) else "" for token in tokens]
+    assert codes.tolist() == [expected.setdefault(text, len(expected)) if text else -1 for text in known]
+    assert found == list(expected) and codes.dtype == np.int64
+
+
+def test_tokens_keep_their_width_where_it_costs_nothing(monkeypatch):
+    assert token_array(["b", "long"]).dtype == "<U5" and token_array([]).tolist() == ["[PAD]"]
+    for tokens in (["a", "a\0"], ["x" * 100, "a"]):
+        monkeypatch.setattr("recbole_mqsa.data.tokens.WIDEST", 200)
+        assert token_array(tokens).dtype == object and token_array(tokens).tolist() == ["[PAD]", *tokens]
 
 
 def test_token_ids_are_a_dictionary():

@@ -8,9 +8,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).resolve().parent
 README = HERE / "README.md"
 # Read, not imported: to import the package takes everything that it needs.
-VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "recbole_mqsa/__init__.py").read_text("utf-8"), re.M)[
-    1
-]
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "recbole_mqsa/version.py").read_text("utf-8"), re.M)[1]
 
 # The yaml files lie in the top-level folder properties/ and travel inside the package. The folder gets another
 # name there, as recbole_mqsa/properties.py has that one already.
@@ -62,7 +60,14 @@ setup(
     ],
     extras_require={
         # setuptools builds the wheel that tests/test_packaging.py looks into.
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11", "setuptools>=70.1"],
+        "test": [
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "hypothesis>=6.100",
+            "ruff>=0.6",
+            "mypy>=1.11",
+            "setuptools>=70.1",
+        ],
     },
     entry_points={"console_scripts": ["recbole-mqsa = recbole_mqsa.cli.main:main"]},
 )

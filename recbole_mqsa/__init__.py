@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import UserError
 from .plugin.imports import when_imported
+from .version import __version__
 
 if TYPE_CHECKING:
     from .api import load, train
     from .settings.config import Config
     from .training.run import Run
 
-__version__ = "0.1.0"
 __all__ = ["Config", "Run", "UserError", "__version__", "load", "register", "train"]
 
 _LAZY = {"Config": "settings.config", "Run": "training.run", "load": "api", "train": "api"}

@@ -21,7 +21,7 @@ FLOORS = (
     {"evaluation"},
     {"runs"},
     {"settings", "model", "data", "parallel"},
-    {"errors", "interfaces"},
+    {"errors", "interfaces", "version"},
 )
 """The folders and modules of the package, each allowed to import what is on a lower floor or on its own."""
 LAZY = re.compile(rf"{PACKAGE}(?:\.\w+)+(?=:|$)")

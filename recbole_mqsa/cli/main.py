@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from .. import __version__
 from ..errors import SPEAKER, PeerLost, UserError
 from ..interfaces import Json
 from ..settings.names import nearest
+from ..version import __version__
 from . import ablation, benchmark, inspect, report, sweep, train
 from .parser import Formatter, Parser, wrapped
 

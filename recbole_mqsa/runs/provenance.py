@@ -15,9 +15,9 @@ from pathlib import Path
 import recbole
 import torch
 
-from .. import __version__
 from ..interfaces import Json
 from ..settings.locations import PACKAGE
+from ..version import __version__
 
 
 def peak_memory_bytes() -> dict[str, int]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from helpers.metrics import built, configured, histories, protocol
+from recbole.quick_start import run_recbole
 
 from recbole_mqsa.data import candidates as drawing
 from recbole_mqsa.data.candidates import Candidates, Negatives
 from recbole_mqsa.parallel.sharding import own_samples
 from recbole_mqsa.training.build import build_dataset, build_loaders
+from recbole_mqsa.training.run import run
 
 BITS = 2**64 - 1
 GAMMA = 0x9E3779B97F4A7C15
@@ -206,3 +209,27 @@ def test_a_large_catalogue_is_not_ranked_by_blocks(monkeypatch: pytest.MonkeyPat
     _, _, test = build_loaders(config, build_dataset(config))
     assert test.step == 64
     assert trainer.evaluate(test, load_best_model=False) == expected and not trainer._by_blocks
+
+
+def test_a_run_writes_the_ranks_among_candidates_and_their_slices(tmp_path: Path) -> None:
+    config = configured("BPR", "uni20", ["Hit", "ItemCoverage"], valid_metric="Hit@5", state="ERROR")
+    result = run(config, tmp_path / "run").result
+    ranks = np.load(tmp_path / "run" / "ranks.npz")["ranks"]
+    assert (
+        len(ranks) == 80 and (ranks == -1).sum() == 20 and ranks.max() <= 20
+    )  # a quarter of all targets is seen
+    assert result["slices"]["all"]["hit@5"] == result["test"]["hit@5"] == np.mean((ranks >= 0) & (ranks < 5))
+
+
+def test_those_who_enter_through_recbole_get_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["test"])
+    given = dict(
+        configured("MQSATED", "pop20", ["Hit"], valid_metric="Hit@5", state="ERROR").external_config_dict
+    )
+    given["checkpoint_dir"] = str(tmp_path)
+    theirs = run_recbole(model="MQSATED", dataset="tiny", config_dict=given)
+    ours = run(configured("MQSATED", "pop20", ["Hit"], valid_metric="Hit@5", state="ERROR"), tmp_path / "run")
+    assert dict(theirs["test_result"]) == ours.result["test"]

@@ -198,7 +198,7 @@ def test_metrics_of_probabilities_against_the_definition(model: str) -> None:
 
 
 @pytest.mark.parametrize("metric", ["LogLoss", "MAE", "RMSE"])
-@pytest.mark.parametrize("model", [*MODELS, "EASE", "LightGCN", "GRU4Rec"])
+@pytest.mark.parametrize("model", [*MODELS, "LightGCN", "GRU4Rec"])
 def test_scores_that_are_no_probabilities_are_refused(model: str, metric: str) -> None:
     with pytest.raises(UserError, match=f"without LogLoss, MAE and RMSE for {model}, whose scores"):
         configured(model, "uni7", [metric])

@@ -92,5 +92,5 @@ def test_models_that_need_other_data_are_sent_to_recboles_entry(home: Path, mode
 def test_a_split_that_tests_nobody_is_refused(home: Path) -> None:
     only = {"split": {"LS": "valid_only"}, "order": "TO", "mode": "full", "group_by": "user"}
     config = Config("Pop", "chain", config_dict=settings(home, "Pop", eval_args=only))
-    with pytest.raises(UserError, match="leaves nothing to test; name a split with a test part"):
+    with pytest.raises(UserError, match="leaves nothing to test; choose a split with a test part"):
         build_loaders(config, build_dataset(config))

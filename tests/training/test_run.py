@@ -32,6 +32,8 @@ def test_leaves_one_folder_and_nothing_beside_it(home: Path) -> None:
         "ranks.npz",
         "tensorboard",
         ".lock",
+        "ids.npz",
+        "state.pth",
     }
     assert {path.name for path in finished.folder.iterdir()} == left
 

@@ -186,7 +186,13 @@ class SequenceDataset(FastDataset):
         begin, end = self._spans(self.train_end)
         return LONG_SEQUENCES[self.config["long_sequences"] or "last"](begin, end, self.max_item_list_len - 1)
 
-    def transition_counts(self, time_span: int = 1, longest: int | None = None) -> sparse.csr_matrix:
+    def transition_counts(
+        self,
+        time_span: int = 1,
+        longest: int | None = None,
+        time_decay: float = 1.0,
+        backward_weight: float = 0.0,
+    ) -> sparse.csr_matrix:
         """[I + 1, I + 1] counts over what is known before this part is predicted.
 
         The training part of a sequence is cut to its last items first, as training itself is,
@@ -195,13 +201,15 @@ class SequenceDataset(FastDataset):
         Args:
             time_span: k; pairs count at distances 1 to k.
             longest: items of a sequence that count; by default T, as many as the model reads.
+            time_decay, backward_weight: see :func:`count_transitions`.
         """
         begin, end = self._spans(self.known_end)
         if self.config["long_sequences"] != "windows":
             train_end = self.train_end[self.known_end >= 0]
             longest = longest or self.max_item_list_len
             begin, _ = last_window(begin, np.where(train_end >= 0, train_end, end), longest - 1)
-        return count_transitions(self.sequences.items, begin, end, self.item_num, time_span)
+        weights = time_decay, backward_weight
+        return count_transitions(self.sequences.items, begin, end, self.item_num, time_span, *weights)
 
     def item_counts(self) -> np.ndarray:
         """[I + 1] how often each item occurs in what is known before this part is predicted."""

@@ -46,6 +46,12 @@ class HasTransition(Protocol):
 class CountsTransitions(Protocol):
     """A data set that counts what follows what."""
 
-    def transition_counts(self, time_span: int = 1, longest: int | None = None) -> sparse.csr_matrix:
+    def transition_counts(
+        self,
+        time_span: int = 1,
+        longest: int | None = None,
+        time_decay: float = 1.0,
+        backward_weight: float = 0.0,
+    ) -> sparse.csr_matrix:
         """[I + 1, I + 1] counts over what is known before this part is predicted."""
         ...

@@ -143,8 +143,9 @@ EVERY_MODEL: tuple[Rule, ...] = (
 WITH_TRANSITION: tuple[Rule, ...] = (
     *whole(0, "distillation_heads", "ges_layers"),
     *whole(1, "time_span", "grareg_neighbours"),
+    *number("above 0 and at most 1", lambda value: 0 < value <= 1, "time_decay"),
     *number("above 0", lambda value: value > 0, "tau"),
-    *number("of at least 0", lambda value: value >= 0, "lambda_kd", "lambda_reg"),
+    *number("of at least 0", lambda value: value >= 0, "lambda_kd", "lambda_reg", "backward_weight"),
     (
         "softmax_block",
         lambda rows, _: rows == "auto" or is_whole(rows, 0),

@@ -196,6 +196,8 @@ REFUSED = {
     "tau": [0, -1, NAN, INFINITE, "0,1", True],
     "lambda_kd": [-0.1, INFINITE],
     "time_span": [0, 1.5, True],
+    "time_decay": [0, 1.1, NAN, "half"],
+    "backward_weight": [-0.1, INFINITE],
     "transition": ["kd", 3, True],
     "lambda_reg": [-1, NAN],
     "grareg_neighbours": [0, 2.5],

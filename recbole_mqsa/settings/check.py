@@ -13,6 +13,7 @@ from recbole.evaluator.register import metric_types
 from recbole.utils import EvaluatorType, ModelType
 
 from ..errors import UserError
+from .accuracy import ACCURACY
 from .rules import is_whole, number, one_of, switch, whole
 from .spec import RECBOLE_MODELS, Rule, is_ours, is_served, needs_only_order, spec_of
 
@@ -137,6 +138,7 @@ EVERY_MODEL: tuple[Rule, ...] = (
     one_of("state", *_LEVELS, *map(str.upper, _LEVELS)),
     *((key, _is_interval, "an interval such as '[5,inf)'") for key in _INTERVALS),
     *((key, _is_mapping, "a mapping, in quotes on the command line") for key in _MAPPINGS),
+    *ACCURACY,
 )
 """What the settings of every model have to be."""
 
@@ -159,7 +161,7 @@ WITH_TRANSITION: tuple[Rule, ...] = (
 def normalise(config: Any) -> None:
     """Make lists of the settings that are lists, so that ``topk=20`` and ``query_windows=(1, 3)`` are allowed.
 
-    ``transition`` is always named afterwards.
+    ``transition`` and ``lr_schedule`` are always named afterwards.
     """
     for key in ("query_windows", "topk", "metrics"):
         value = config[key]
@@ -169,8 +171,9 @@ def normalise(config: Any) -> None:
             config[key] = [value]
     if isinstance(config["alpha"], tuple):
         config["alpha"] = list(config["alpha"])
-    if config["transition"] is None:  # how the text "none" is read
-        config["transition"] = "none"
+    for key in ("transition", "lr_schedule"):
+        if config[key] is None:  # how the text "none" is read
+            config[key] = "none"
 
 
 def check_settings(config: Any) -> None:

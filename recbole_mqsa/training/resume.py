@@ -59,6 +59,8 @@ class Resume:
             setattr(trainer, name, state[name])
         trainer.model.load_state_dict(state["model"])
         trainer.optimizer.load_state_dict(state["optimizer"])
+        if "progress" in state:
+            trainer.load_progress(state["progress"])
         train_data.generator.set_state(state["random"]["loader"].cpu())
         if group.is_main() and state.get("checkpoint") is not None:
             # That of the folder may be of an epoch after the state, which has yet to be repeated.
@@ -94,6 +96,7 @@ class Resume:
             **{name: getattr(trainer, name) for name in _COUNTERS},
             "model": trainer.model.state_dict(),
             "optimizer": trainer.optimizer.state_dict(),
+            "progress": trainer.progress(),
             "random": {**_get_random(), "loader": train_data.generator.get_state()},
             **({"others_random": others} if others else {}),
             "peak_memory_bytes": self.peak_memory_bytes(),

@@ -20,8 +20,11 @@ from ..model.protocols import Factorised
 from ..parallel import group
 from ..parallel.sharding import own_rows, own_samples, with_batches_of
 from ..runs.checkpoints import safe_load
+from .averaging import AveragedWeights
 from .objective import Objective
 from .row_adam import RowAdam
+from .schedule import LearningRate
+from .steps import use_tensorflow_epsilon
 
 
 class RunTrainer(Trainer):
@@ -33,6 +36,8 @@ class RunTrainer(Trainer):
     """
 
     def __init__(self, config: Any, model: Any) -> None:
+        self.averaging = AveragedWeights(model, config["ema_decay"] or 0.0)
+        self.schedule = LearningRate(config)
         super().__init__(config, model)
         self.eval_collector = RankCollector(config)
         self.history: list[dict[str, Any]] = []
@@ -53,7 +58,8 @@ class RunTrainer(Trainer):
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         if group.is_main():
-            super()._save_checkpoint(*args, **kwargs)
+            with self.averaging.applied():
+                super()._save_checkpoint(*args, **kwargs)
 
     @torch.no_grad()
     def evaluate(
@@ -63,6 +69,8 @@ class RunTrainer(Trainer):
         model_file: Any = None,
         show_progress: bool = False,
     ) -> Any:
+        if eval_data and load_best_model:
+            self.averaging.restart()  # what is loaded is an average already
         if eval_data and group.size() > 1:
             if load_best_model:
                 self._receive_best(model_file or self.saved_model_file)
@@ -70,7 +78,8 @@ class RunTrainer(Trainer):
         self._by_blocks = self._is_too_large(eval_data)
         if self._by_blocks:
             eval_data = with_batches_of(eval_data, min(BLOCK_USERS, self.config["eval_batch_size"]))
-        return super().evaluate(eval_data, load_best_model, model_file, show_progress)
+        with self.averaging.applied():
+            return super().evaluate(eval_data, load_best_model, model_file, show_progress)
 
     def _receive_best(self, file: Any) -> None:
         """The main process's checkpoint for all: the others may be on machines that do not have the file."""
@@ -111,7 +120,25 @@ class RunTrainer(Trainer):
         if isinstance(optimizer, torch.optim.Adam):
             for parameters in optimizer.param_groups:
                 parameters["fused"] = True  # one pass over each weight instead of a dozen
+        optimizer = self._adapted(optimizer)
+        self.averaging.follow(optimizer)
+        self.schedule.follow(optimizer)
+        if self.config["adam_epsilon"] == "tensorflow":
+            use_tensorflow_epsilon(optimizer)
         return optimizer
+
+    def _adapted(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        """RecBole's optimiser, or one of ours of the same settings in its place."""
+        return optimizer
+
+    def progress(self) -> dict[str, Any]:
+        """What a resumed run needs besides weights, optimiser and counters."""
+        return {"averaging": self.averaging.state_dict(), "schedule": self.schedule.state_dict()}
+
+    def load_progress(self, progress: dict[str, Any]) -> None:
+        """Goes on from what :meth:`progress` returned."""
+        self.averaging.load_state_dict(progress["averaging"])
+        self.schedule.load_state_dict(progress["schedule"])
 
     def _check_nan(self, loss: torch.Tensor) -> None:
         if torch.isnan(loss):
@@ -135,7 +162,9 @@ class RunTrainer(Trainer):
         start = time.perf_counter()
         losses = self._train_losses(train_data, epoch_idx, loss_func, show_progress)
         row = {"epoch": epoch_idx, "train_seconds": time.perf_counter() - start}
-        self.history.append({**row, **{f"loss_{name}": value for name, value in losses.items()}})
+        rate = self.schedule.of_epoch()
+        self.history.append({**row, **{f"loss_{name}": value for name, value in losses.items()}, **rate})
+        self.schedule.after_epoch()
         return tuple(losses.values())
 
     def _train_losses(
@@ -159,6 +188,7 @@ class RunTrainer(Trainer):
         score, result = super()._valid_epoch(valid_data, show_progress)
         if self.history:
             self.history[-1].update(valid_seconds=time.perf_counter() - start, **result)
+        self.schedule.after_evaluation(score)
         return score, result
 
 
@@ -181,8 +211,7 @@ def _refuse_own_loops(trainer: type, objective: Objective, config: Any) -> None:
 class SequenceTrainer(RunTrainer):
     """Trains a model that names the parts of its loss (``losses``) on whole sequences."""
 
-    def _build_optimizer(self, **kwargs: Any) -> torch.optim.Optimizer:
-        optimizer = super()._build_optimizer(**kwargs)
+    def _adapted(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         return RowAdam(optimizer.param_groups) if self.config["sparse_gradients"] else optimizer
 
     def _examples(self, interaction: Any) -> int:

@@ -19,9 +19,12 @@ from ..errors import UserError
 from .fast_dataset import FastDataset
 from .sequences import LONG_SEQUENCES, Sequences, flatten_spans, last_window
 from .transition_counts import count_transitions
+from .transition_memory import TransitionMemory
 from .validation import check_actions, check_files, check_loaded
 
 ROW_FIELD = "sequence_row"
+MEMORY_LONGEST = 50
+"""Actions of a sequence that a transition memory counts at least, the paper's T."""
 
 
 class SequenceDataset(FastDataset):
@@ -203,13 +206,33 @@ class SequenceDataset(FastDataset):
             longest: items of a sequence that count; by default T, as many as the model reads.
             time_decay, backward_weight: see :func:`count_transitions`.
         """
+        begin, end = self._counted_spans(longest)
+        weights = time_decay, backward_weight
+        return count_transitions(self.sequences.items, begin, end, self.item_num, time_span, *weights)
+
+    def _counted_spans(self, longest: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """First and last action of each user that count, as :meth:`transition_counts` says."""
         begin, end = self._spans(self.known_end)
         if self.config["long_sequences"] != "windows":
             train_end = self.train_end[self.known_end >= 0]
             longest = longest or self.max_item_list_len
             begin, _ = last_window(begin, np.where(train_end >= 0, train_end, end), longest - 1)
-        weights = time_decay, backward_weight
-        return count_transitions(self.sequences.items, begin, end, self.item_num, time_span, *weights)
+        return begin, end
+
+    def transition_memory(self, time_span: int, time_decay: float) -> TransitionMemory:
+        """What follows what in what is known before this part is predicted, without each user's own actions.
+
+        The same for all models: of a sequence at least the last 50 actions count, however few a model reads.
+        """
+        known = np.flatnonzero(self.known_end >= 0)
+        begin, end = np.zeros(self.user_num, dtype=np.int64), np.full(self.user_num, -1)
+        begin[known], end[known] = self._counted_spans(max(self.max_item_list_len, MEMORY_LONGEST))
+        return TransitionMemory(self.sequences.items, begin, end, self.item_num, time_span, time_decay)
+
+    def histories_of(self, samples: Interaction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """begin, end and user [B] of samples of any part: the flat indices of all actions before their targets."""
+        users = samples[self.uid_field].numpy()
+        return self.sequences.offsets[users], samples[ROW_FIELD].numpy(), users
 
     def item_counts(self) -> np.ndarray:
         """[I + 1] how often each item occurs in what is known before this part is predicted."""

@@ -96,12 +96,14 @@ class RankCollector(Collector):
             ranks = target_ranks(scores_tensor, positive_i.to(scores_tensor.device))
             self._ranks.append(ranks.masked_fill(ranks >= scores_tensor.size(1), NEVER).cpu())
 
-    def by_blocks(self, states: Tensor, items: Tensor, target: Tensor, seen: Any) -> BestOfBlocks:
+    def by_blocks(
+        self, states: Tensor, items: Tensor, target: Tensor, seen: Any, raised: Any = None
+    ) -> BestOfBlocks:
         """What :meth:`eval_batch_collect` takes in place of the scores ``states @ items.T``, where it suffices."""
-        ranks = target_ranks_by_blocks(states, items, target, seen)
+        ranks = target_ranks_by_blocks(states, items, target, seen, raised=raised)
         best = None
         if "rec.items" in self._by_sample:
-            _, best = top_items_by_blocks(states, items, max(self.topk), seen)
+            _, best = top_items_by_blocks(states, items, max(self.topk), seen, raised=raised)
         return BestOfBlocks(ranks.masked_fill(ranks >= len(items), NEVER), best)
 
     def get_data_struct(self) -> Any:

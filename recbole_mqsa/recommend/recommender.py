@@ -11,6 +11,7 @@ import torch
 from ..data.dataset import SequenceDataset
 from ..data.loader import MaskedEvalLoader
 from ..evaluation.ranking import top_items_by_blocks
+from ..model.memory import memory_of
 from ..model.protocols import Counting, Factorised
 
 
@@ -39,7 +40,10 @@ def full_sort_topk(
     seen = test_data.seen_index(index)
     if seen is not None:
         seen = seen[0].to(items.device), seen[1].to(items.device)
-    return top_items_by_blocks(states, items, k, seen)
+    memory, raised = memory_of(model), None
+    if memory is not None:
+        raised = tuple(part.to(items.device) for part in memory.bonus(test_data._dataset[index]))
+    return top_items_by_blocks(states, items, k, seen, raised=raised)  # type: ignore[arg-type]
 
 
 def full_sort_scores(
@@ -60,6 +64,9 @@ def full_sort_scores(
     # RecBole asks a loader of general models for histories of its own making; a sample is a row for all here.
     rows = _RowsOfUsers(test_data._dataset, test_data.uid_field)
     scores = otherwise(uid_series, model, rows, device)
+    memory = memory_of(model)
+    if memory is not None:
+        scores = memory.add(scores, test_data._dataset[rows.of(uid_series)])
     seen = test_data.seen_index(rows.of(uid_series))
     if seen is not None:
         scores[seen] = -np.inf

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from .rules import number, one_of, whole
-from .spec import Rule
+from recbole.evaluator.register import metrics_dict
+
+from .rules import number, one_of, switch, whole
+from .spec import Rule, is_ours, is_served, needs_only_order
 
 
 def _has_epochs_to_judge(schedule: Any, config: Any) -> bool:
@@ -14,6 +17,23 @@ def _has_epochs_to_judge(schedule: Any, config: Any) -> bool:
 
 def _is_adam(epsilon: Any, config: Any) -> bool:
     return epsilon == "torch" or config["learner"] in ("adam", "adamw")
+
+
+def _ranks_all(config: Any) -> bool:
+    """Whether this package's loaders rank all items, which a memory needs to know the histories."""
+    ours = is_ours(config.model_class) or (needs_only_order(config) and is_served(config))
+    eval_args = config["eval_args"]
+    mode = eval_args.get("mode", "full") if isinstance(eval_args, Mapping) else "full"
+    return ours and set(mode.values() if isinstance(mode, Mapping) else [mode]) == {"full"}
+
+
+def _may_remember(strength: Any, config: Any) -> bool:
+    return strength == 0 or _ranks_all(config)
+
+
+def _may_fit(fit: Any, config: Any) -> bool:
+    metric = metrics_dict.get(str(config["valid_metric"]).partition("@")[0].lower())
+    return not fit or (_ranks_all(config) and metric is not None and metric.metric_need == ["rec.topk"])
 
 
 AVERAGING: tuple[Rule, ...] = tuple(number("from 0 to below 1", lambda value: 0 <= value < 1, "ema_decay"))
@@ -30,5 +50,25 @@ SCHEDULES: tuple[Rule, ...] = (
 )
 """Of the optimiser's learning rate and epsilon."""
 
-ACCURACY: tuple[Rule, ...] = (*AVERAGING, *SCHEDULES)
+MEMORY: tuple[Rule, ...] = (
+    *number("of at least 0", lambda value: value >= 0, "transition_memory"),
+    (
+        "transition_memory",
+        _may_remember,
+        "0, as it needs sequences of this package's and evaluation over all items",
+    ),
+    *number("above 0", lambda value: value > 0, "memory_scale"),
+    *number("above 0 and at most 1", lambda value: 0 < value <= 1, "memory_recency", "memory_decay"),
+    *whole(1, "memory_items", "memory_span"),
+    *switch("memory_fit"),
+    (
+        "memory_fit",
+        _may_fit,
+        "False, as it needs sequences of this package's, evaluation over all items and a valid_metric of the "
+        "target's rank such as NDCG@20",
+    ),
+)
+"""Of the transition memory."""
+
+ACCURACY: tuple[Rule, ...] = (*AVERAGING, *SCHEDULES, *MEMORY)
 """Of any model."""

@@ -12,6 +12,7 @@ from recbole.utils import ModelType, get_model, get_trainer
 from ..data.dataset import SequenceDataset
 from ..data.loader import MaskedEvalLoader, SequenceTrainLoader
 from ..errors import UserError
+from ..model.memory import attach_memory
 from ..model.transition import attach_transition
 from ..settings.spec import is_ours, is_served, needs_only_order, spec_of
 from .trainer import CountingTrainer, RunTrainer, SequenceTrainer
@@ -73,14 +74,14 @@ def build_loaders(config: Any, dataset: Any) -> tuple[Any, Any, Any]:
 
 
 def build_model(config: Any, dataset: Any) -> Any:
-    """The model that ``config`` names, with its transition, on its device.
+    """The model that ``config`` names, with its transition and its memory, on its device.
 
     Args:
         config: the settings.
         dataset: the training part.
     """
     model = get_model(config["model"])(config, dataset)
-    return attach_transition(model, config, dataset).to(config["device"])
+    return attach_memory(attach_transition(model, config, dataset), config, dataset).to(config["device"])
 
 
 def build_trainer(config: Any, model: Any) -> RunTrainer:

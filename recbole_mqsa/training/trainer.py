@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ..errors import UserError
 from ..evaluation.collector import RankCollector
 from ..evaluation.ranking import BLOCK_USERS, FEW_USERS
+from ..model.memory import attach_memory, memory_of
 from ..model.protocols import Factorised
 from ..parallel import group
 from ..parallel.sharding import own_rows, own_samples, with_batches_of
@@ -42,7 +43,7 @@ class RunTrainer(Trainer):
         self.eval_collector = RankCollector(config)
         self.history: list[dict[str, Any]] = []
         self.before_epoch: Callable[[int], None] | None = None
-        self._by_blocks = False
+        self._by_blocks, self._repeated = False, False
         self.objective = Objective(model, config, self._examples)
         _refuse_own_loops(type(self), self.objective, config)
         group.copy_from_main([*model.parameters(), *model.buffers()])
@@ -54,6 +55,7 @@ class RunTrainer(Trainer):
         return len(interaction)
 
     def fit(self, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+        attach_memory(self.model, self.config, train_data._dataset)
         return super().fit(own_rows(train_data), *args, **kwargs)
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
@@ -103,16 +105,24 @@ class RunTrainer(Trainer):
     def _full_sort_batch_eval(self, batched_data: Any) -> Any:
         """RecBole's scores of a batch; of a large catalogue what the metrics read of them."""
         with parametrize.cached():  # smoothed embeddings are smoothed once
-            return (
-                self._ranked(batched_data) if self._by_blocks else super()._full_sort_batch_eval(batched_data)
-            )
+            if self._by_blocks:
+                return self._ranked(batched_data)
+            interaction, scores, *positive = super()._full_sort_batch_eval(batched_data)
+        memory = memory_of(self.model)
+        if memory is not None:
+            scores = memory.add(scores, batched_data[0], self._repeated)
+        return interaction, scores, *positive
 
     def _ranked(self, batched_data: Any) -> Any:
         interaction, seen, positive_u, positive_i = batched_data
         interaction, target = interaction.to(self.device), positive_i.to(self.device)
         seen = seen if seen is None else tuple(index.to(self.device) for index in seen)
         states, items = self.model.factors(interaction)
-        best = self.eval_collector.by_blocks(states, items, target, seen)
+        memory = memory_of(self.model)
+        raised = None
+        if memory is not None:
+            raised = tuple(part.to(self.device) for part in memory.bonus(batched_data[0]))
+        best = self.eval_collector.by_blocks(states, items, target, seen, raised)
         return interaction, best, positive_u, positive_i
 
     def _build_optimizer(self, **kwargs: Any) -> torch.optim.Optimizer:
@@ -185,7 +195,11 @@ class RunTrainer(Trainer):
 
     def _valid_epoch(self, valid_data: Any, show_progress: bool = False) -> tuple[float, Any]:
         start = time.perf_counter()
-        score, result = super()._valid_epoch(valid_data, show_progress)
+        self._repeated = True
+        try:
+            score, result = super()._valid_epoch(valid_data, show_progress)
+        finally:
+            self._repeated = False
         if self.history:
             self.history[-1].update(valid_seconds=time.perf_counter() - start, **result)
         self.schedule.after_evaluation(score)

@@ -38,7 +38,7 @@ setup(
     ],
     packages=[*find_packages(include=["recbole_mqsa", "recbole_mqsa.*"]), YAML],
     package_dir={YAML: "properties"},
-    package_data={YAML: ["*.yaml", "*/*.yaml"]},
+    package_data={YAML: ["**/*.yaml"]},
     zip_safe=False,  # RecBole's Config opens the yaml files by path
     # RecBole 1.2.1 needs ray <= 2.6.3, which has wheels for nothing newer than 3.11.
     python_requires=">=3.9,<3.12",

@@ -161,7 +161,7 @@ WITH_TRANSITION: tuple[Rule, ...] = (
 def normalise(config: Any) -> None:
     """Make lists of the settings that are lists, so that ``topk=20`` and ``query_windows=(1, 3)`` are allowed.
 
-    ``transition`` and ``lr_schedule`` are always named afterwards.
+    ``transition``, ``lr_schedule`` and ``preset`` are always named afterwards.
     """
     for key in ("query_windows", "topk", "metrics"):
         value = config[key]
@@ -171,7 +171,7 @@ def normalise(config: Any) -> None:
             config[key] = [value]
     if isinstance(config["alpha"], tuple):
         config["alpha"] = list(config["alpha"])
-    for key in ("transition", "lr_schedule"):
+    for key in ("transition", "lr_schedule", "preset"):
         if config[key] is None:  # how the text "none" is read
             config[key] = "none"
 

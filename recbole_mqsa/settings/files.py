@@ -11,6 +11,7 @@ import yaml
 
 from ..errors import UserError
 from . import locations
+from .presets import preset_files
 
 
 def read_config_files(files: Iterable[str | Path]) -> dict[str, Any]:
@@ -42,11 +43,12 @@ def _read_yaml(file: Path, loader: Any) -> dict[str, Any]:
 
 def beside(config: Any, name: str) -> list[Path]:
     """Our files to read right after RecBole's file ``name``, while ``config`` gathers its internal settings."""
+    preset = preset_files(config.external_config_dict.get("preset"), config.model, config.dataset)
     ours = {
         "overall.yaml": (locations.overall_file(),),
         # RecBole reads its own file of the model, if it has one, right before this one.
-        "sample.yaml": (locations.model_file(config.model), locations.dataset_file(config.dataset)),
-        f"{config.dataset}.yaml": (locations.dataset_file(config.dataset),),
+        "sample.yaml": (locations.model_file(config.model), locations.dataset_file(config.dataset), *preset),
+        f"{config.dataset}.yaml": (locations.dataset_file(config.dataset), *preset),
     }
     if name == "sample.yaml":  # it reads no time, without which nothing can be ordered
         fields = {**config.internal_config_dict, **config.external_config_dict}

@@ -23,6 +23,7 @@ from ..runs import logs, provenance
 from ..runs.plain import plain
 from ..runs.plots import plot_epochs
 from .build import build_dataset, build_loaders, build_model, build_trainer
+from .fit_memory import fit_memory
 from .load import Loaded, load_run
 from .resume import Resume
 
@@ -125,6 +126,7 @@ def run(
             history = [plain(row) for row in trainer.history]
             if group.is_main():
                 run_folder.write_epochs(folder, history)
+        fitted = fit_memory(trainer, train_data, valid_data)
         start = time.perf_counter()
         test = trainer.evaluate(test_data, show_progress=show)
         test_seconds = time.perf_counter() - start
@@ -138,6 +140,7 @@ def run(
             "epochs_run": len(history),
             "valid": plain(valid),
             "test": plain(test),
+            **plain(fitted),
             **_by_sample(config, folder, train_data, test_data, trainer.eval_collector.ranks),
             "users": {"valid": _users(valid_data), "test": _users(test_data)},
             "seconds": {

@@ -43,7 +43,7 @@ def test_the_more_special_file_overrides_and_the_user_overrides_all(folder: Path
     assert four(Config("MQSATED", "ml-100k")) == [3, 3, 3, 3]
     assert four(Config("MQSATED", "ml-100k", config_dict=mine)) == [6, 5, 4, 3]
     assert four(Config("MQSATED", "other", config_dict=mine)) == [5, 5, 4, 2]
-    assert four(Config("LightGCN", "ml-100k", config_dict=mine)) == [4, 4, 4, 3]
+    assert four(Config("SASRec", "ml-100k", config_dict=mine)) == [4, 4, 4, 3]
     file = tmp_path / "user.yaml"
     file.write_text("preset: mine\nseed: 10\n")
     given = Config("MQSATED", "ml-100k", [file], {"epochs": 11}, {"eval_step": 12})

@@ -1,4 +1,4 @@
-"""What a transition memory adds to an evaluation: seconds of the processor without it, with it, and when it is repeated.
+"""What a transition memory adds to an evaluation: seconds without it, with it, and when it is repeated.
 
     python benchmarks/memory.py --data_path=../shared/datasets --dataset=amazon-beauty
 

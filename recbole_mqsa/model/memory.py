@@ -89,15 +89,25 @@ class Memory:
         self._known: dict[bytes, tuple[Tensor, Tensor]] = {}
         self._held = 0
 
-    def evidence(self, samples: Any) -> Any:
-        """[B, I + 1] M of a batch of samples, sparse."""
-        begin, end, users = self.dataset.histories_of(samples)
-        asked = self.numbers.items, self.numbers.recency
-        return self.source.evidence(begin, end, users, *asked, history_left_out=self.mask_seen)
-
     def bonus(self, samples: Any) -> Bonus:
         """The bonus of a batch of samples, which are on the CPU."""
-        found = self.evidence(samples)
+        return self.after(*self.dataset.histories_of(samples), history_left_out=self.mask_seen)
+
+    def after(
+        self,
+        begin: np.ndarray,
+        end: np.ndarray,
+        users: np.ndarray | None = None,
+        items: np.ndarray | None = None,
+        history_left_out: bool = False,
+    ) -> Bonus:
+        """The bonus after any histories ``items[begin:end]``, also of people who were not trained on.
+
+        Args:
+            begin, end, users, items, history_left_out: see :meth:`.protocols.FollowsHistories.evidence`.
+        """
+        asked = self.numbers.items, self.numbers.recency
+        found = self.source.evidence(begin, end, users, *asked, items, history_left_out)
         rows = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
         values = self.numbers.strength * np.log1p(self.numbers.scale * found.data)
         return Bonus(

@@ -111,6 +111,21 @@ def test_what_is_recommended_has_the_bonus(home: Path, mask_seen: bool) -> None:
         torch.testing.assert_close(expected.gather(1, items), best, rtol=1e-5, atol=1e-6)
 
 
+def test_a_history_of_somebody_new(home: Path) -> None:
+    """As a sample's, but that nobody's training actions are taken out."""
+    trainer, (train_data, _, test) = built(home, **NUMBERS)
+    memory = trainer.model.scoring_memory
+    samples = test._dataset[[4, 9]]
+    begin, end, users = train_data._dataset.histories_of(samples)
+    flat = np.concatenate([memory.source.items[first:last] for first, last in zip(begin, end)])
+    cuts = np.array([0, end[0] - begin[0], len(flat)])
+    rows, items, values = memory.after(cuts[:-1], cuts[1:], items=flat)
+    expected = memory.after(begin, end)
+    assert torch.equal(rows, expected.rows) and torch.equal(items, expected.items)
+    assert torch.equal(values, expected.values) and len(values) > 0
+    assert not torch.equal(memory.after(begin, end, users).values, values)
+
+
 def test_by_blocks_as_at_once() -> None:
     generator = torch.Generator().manual_seed(0)
     states, items = (torch.randn(count, 4, generator=generator) for count in (5, 23))

@@ -82,16 +82,6 @@ def test_samples_of_ml_100k_by_hand():
             assert expected[user, target] == (row[:length].tolist(), item) and not row[length:].any()
 
 
-@pytest.mark.parametrize("name", ["amazon-beauty", "amazon-sports-outdoors", "amazon-toys-games", "yelp"])
-def test_samples_of_the_papers_data_are_recboles(name):
-    """Its float32 holds their times, so that the exact order is the same."""
-    if not (SHARED / name).is_dir():
-        pytest.skip(f"the paper's data are not in {SHARED / name}")
-    for ours, theirs in both(Config("MQSATED", name, config_dict={"data_path": str(SHARED)})):
-        assert len(ours) > 10_000
-        assert_same_samples(ours, theirs)
-
-
 def random_users(seed=0, n_users=40, longest=30):
     """Users of 1 to ``longest`` actions among 15 items, repeats included."""
     rng = np.random.default_rng(seed)

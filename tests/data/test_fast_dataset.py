@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -100,16 +101,28 @@ SETTINGS = {
 EVALUATION = {"order": "TO", "group_by": "user", "mode": "full"}
 
 
-def ml_100k(settings, **more):
-    settings = {"load_col": {"inter": ["user_id", "item_id", "rating", "timestamp"]}, **settings, **more}
-    if "eval_args" in settings:
-        settings["eval_args"] = {**EVALUATION, **settings["eval_args"]}
-    return Config("MQSATED", "ml-100k", config_dict=settings)
+@pytest.fixture(scope="module")
+def ml_100k(tmp_path_factory):
+    """Settings of ml-100k, or of every fifth of its users."""
+    header, *lines = (Path(Config("Pop", "ml-100k")["data_path"]) / "ml-100k.inter").read_text().splitlines()
+    fifth = [line for line in lines if int(line.split("\t")[0]) % 5 == 0]
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "fifth").mkdir()
+    (folder / "fifth" / "fifth.inter").write_text("\n".join([header, *fifth]) + "\n")
+
+    def config(name, part="fifth", **more):
+        columns = {"inter": ["user_id", "item_id", "rating", "timestamp"]}
+        settings = {"data_path": str(folder), "load_col": columns, **SETTINGS[name], **more}
+        if "eval_args" in settings:
+            settings["eval_args"] = {**EVALUATION, **settings["eval_args"]}
+        return Config("MQSATED", part, config_dict=settings)
+
+    return config
 
 
-@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_ml_100k_in_recboles_order(settings):
-    config = ml_100k(settings, time_order="recbole")
+@pytest.mark.parametrize(("part", "name"), [("ml-100k", "plain"), *(("fifth", name) for name in SETTINGS)])
+def test_ml_100k_in_recboles_order(ml_100k, part, name):
+    config = ml_100k(name, part, time_order="recbole")
     ours, theirs = SequenceDataset(config), SequentialDataset(config)
     assert_same_table(ours, theirs)
     assert_accounted(ours)
@@ -119,23 +132,27 @@ def test_ml_100k_in_recboles_order(settings):
 
 
 @pytest.mark.parametrize("name", ["plain", "values", "times", "first", "ratio of all", "time"])
-def test_ml_100k_in_exact_order(name):
-    settings = SETTINGS[name]
-    config = ml_100k(settings)
-    ours = assert_equal(config)
-    if "rm_dup_inter" not in settings:  # RecBole sorts equal times in any order
+def test_ml_100k_in_exact_order(ml_100k, name):
+    config = ml_100k(name)
+    assert_equal(config)
+    if "rm_dup_inter" not in SETTINGS[name]:  # RecBole sorts equal times in any order
         assert_same_table(SequenceDataset(config), SequentialDataset(config))
-    assert ours.lines.count == 100_001
+
+
+def test_every_line_of_ml_100k_is_read():
+    assert SequenceDataset(Config("Pop", "ml-100k")).lines.count == 100_001
 
 
 @pytest.mark.parametrize("name", ["amazon-beauty", "amazon-sports-outdoors", "amazon-toys-games", "yelp"])
 def test_the_papers_data(name):
+    """RecBole's float32 holds their times, so that the exact order is the same."""
     if not (SHARED / name).is_dir():
         pytest.skip(f"the paper's data are not in {SHARED / name}")
     config = Config("MQSATED", name, config_dict={"data_path": str(SHARED)})
     ours, theirs = SequenceDataset(config), SequentialDataset(config)
     assert_same_table(ours, theirs)
     assert_accounted(ours)
+    assert_same_samples(ours.build(), theirs.build())
     if name in ("amazon-beauty", "yelp"):
         assert_same_parts(ours.build(), RecBolesReading(config).build())
 

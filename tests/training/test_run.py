@@ -38,6 +38,7 @@ def test_leaves_one_folder_and_nothing_beside_it(home: Path) -> None:
     assert {path.name for path in finished.folder.iterdir()} == left
 
     result = json.loads((finished.folder / "result.json").read_text())
+    assert len(result.pop("checksum")) == 64
     assert result == finished.result
     assert (result["model"], result["dataset"], result["seed"]) == ("MQSATED", "chain", 2020)
     assert set(result["test"]) == {"hit@5", "hit@20", "ndcg@5", "ndcg@20"}

@@ -16,7 +16,7 @@ from .parser import Parser
 from .values import whole, wholes, words
 
 if TYPE_CHECKING:
-    from ..experiments.cells import Variant
+    from ..experiments.trials import Variant
 
 RESERVED = {"dataset", "model", "seed"}
 """Settings that each trial has of its own."""

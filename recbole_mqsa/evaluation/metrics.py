@@ -41,12 +41,12 @@ def occurrences(lists: np.ndarray, n_items: int) -> np.ndarray:
 
 
 def item_coverage(lists: np.ndarray, n_items: int) -> float:
-    """The share of all items that somebody is recommended."""
+    """How many of all items are recommended to at least one user, from 0 to 1."""
     return float((occurrences(lists, n_items) > 0).mean())
 
 
 def shannon_entropy(lists: np.ndarray, n_items: int) -> float:
-    """-sum_i p_i log p_i over the shares p of the recommended items, in nats."""
+    """-sum_i p_i log p_i in nats, where p_i is item i's part of all recommendations."""
     counts = occurrences(lists, n_items)
     shares = counts[counts > 0] / max(1, counts.sum())
     return float(-(shares * np.log(shares)).sum())
@@ -132,16 +132,16 @@ class AveragePopularity(_OfLists):
 
 
 class TailPercentage(_OfLists):
-    """The mean share of a list's items that are in the long tail (:func:`tail_items`)."""
+    """How much of a list is in the long tail, from 0 to 1, on average (:func:`tail_items`)."""
 
     def of(self, lists: np.ndarray, data: DataStruct) -> float:
         return mean_over_lists(lists, tail_items(data.get(COUNTS), self.tail_ratio))
 
 
 class GAUC(AbstractMetric):
-    """The mean over samples of the share of other ranked items that the target is ahead of; a tie is a half.
+    """How many of the other ranked items the target is ahead of, as a part of them; a tie counts a half.
 
-    A sample of one target and no other item has no such share and does not count.
+    The mean over samples; one without any other item does not count.
     """
 
     def calculate_metric(self, dataobject: DataStruct) -> dict[str, float]:

@@ -14,7 +14,7 @@ from ..runs.atomic import write_text
 from ..runs.plain import plain
 from ..settings.compare import differing
 from ..settings.config import Config
-from .cells import BENCHMARK, Trial, Variant
+from .trials import BENCHMARK, Trial, Variant
 
 
 def write_plan(

@@ -19,8 +19,8 @@ from ..errors import SPEAKER
 from ..interfaces import Json
 from ..parallel.launch import PARENT
 from ..settings.locations import PACKAGE
-from .cells import FAILED, Trial
 from .report.formatting import duration, plural
+from .trials import FAILED, Trial
 
 ERRORS = "errors.txt"
 TRACEBACK = "Traceback (most recent call last):"
@@ -272,6 +272,3 @@ def _score(trial: Trial) -> str:
     metric = str(trial.result["settings"]["valid_metric"]).lower()
     score = (trial.result["test"] or {}).get(metric)
     return f"test {metric.upper()} {score:.4f}" if score is not None else "not tested"
-
-
-run_cells = run_trials  # its former name

@@ -12,10 +12,10 @@ from ..errors import UserError
 from ..interfaces import Json
 from ..runs.atomic import locked
 from . import schedule
-from .cells import Trial, Variant, trials_of
 from .plan import check_settings_of, write_plan
 from .report.formatting import duration
 from .report.write import write_report
+from .trials import Trial, Variant, trials_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Study:
         jobs: how many trials run at once.
         allow_unknown: whether settings may pass that nothing here knows.
         paper: whether the report shows the paper's own numbers too.
-        kind: what sets this study apart from a plain benchmark, as the report reads it: {'kind': 'ablation'}, say.
+        kind: what the report calls this study where it is no benchmark, such as {'kind': 'ablation'}.
     """
 
     folder: Path
@@ -83,7 +83,7 @@ class Study:
             flags = ["allow_unknown"] if self.allow_unknown else []
             command = partial(schedule.train_command, flags=flags)
             try:
-                return schedule.run_cells(self.trials, dict(self.settings), self.jobs, say, watch, command)
+                return schedule.run_trials(self.trials, dict(self.settings), self.jobs, say, watch, command)
             finally:
                 write_report(self.folder, paper=self.paper)
                 say(f"the report is {self.folder / 'report.html'}")

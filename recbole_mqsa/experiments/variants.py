@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Sequence
 
 from ..model.registry import MODELS
-from .cells import Variant
+from .trials import Variant
 
 PAPER = (
     *("Pop", "ItemTransition", "LightGCN", "FPMC", "Caser", "GRU4Rec"),

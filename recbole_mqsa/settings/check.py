@@ -15,15 +15,10 @@ from ..errors import UserError
 from ..interfaces import Settings
 from .metrics import METRICS
 from .rules import is_number, is_whole, number, one_of, switch, whole
-from .spec import RECBOLE_MODELS, Rule, is_ours, is_served, needs_only_order, spec_of
+from .spec import RECBOLE_MODELS, Rule, is_ours, reads_our_data, spec_of
 
 TRANSITIONS = ("ted", "grareg", "ges", "none")
 """The ways in which item transitions enter a model (``model/transition.py``)."""
-
-
-def _has_our_data(config: Settings) -> bool:
-    """Whether this package's data path serves the model."""
-    return is_ours(config.model_class) or (needs_only_order(config) and is_served(config))
 
 
 def _draws(_: object, config: Settings) -> bool:
@@ -35,7 +30,7 @@ def _groups_fit(groups: object, config: Settings) -> bool:
 
 
 def _in_order(eval_args: object, config: Settings) -> bool:
-    needs_time = config["MODEL_TYPE"] == ModelType.SEQUENTIAL or _has_our_data(config)
+    needs_time = config["MODEL_TYPE"] == ModelType.SEQUENTIAL or reads_our_data(config)
     order = eval_args.get("order", "RO") if isinstance(eval_args, Mapping) else None  # RecBole's default
     return not needs_time or order == "TO"
 
@@ -43,7 +38,7 @@ def _in_order(eval_args: object, config: Settings) -> bool:
 def _has_mode(eval_args: object, config: Settings) -> bool:
     mode = eval_args.get("mode", "full") if isinstance(eval_args, Mapping) else None
     modes = mode.values() if isinstance(mode, Mapping) else [mode]
-    allowed = r"full|(uni|pop)[1-9]\d*" if _has_our_data(config) else r"full|labeled|(uni|pop)[1-9]\d*"
+    allowed = r"full|(uni|pop)[1-9]\d*" if reads_our_data(config) else r"full|labeled|(uni|pop)[1-9]\d*"
     return all(re.fullmatch(allowed, str(mode)) for mode in modes)
 
 
@@ -136,7 +131,7 @@ EVERY_MODEL: tuple[Rule, ...] = (
     ("eval_args", _in_order, f"a mapping with order: TO, as {{model}} needs the past; {_LOO}"),
     ("eval_args", _has_mode, f"a mapping with mode full, uni or pop and a number; {_LOO}"),
     ("eval_args", _has_split, f"a mapping with one split, LS, or RS or TS with three shares; {_LOO}"),
-    ("benchmark_filename", lambda _, config: not _has_our_data(config), _WHOLE),
+    ("benchmark_filename", lambda _, config: not reads_our_data(config), _WHOLE),
     (
         "dataset",
         lambda name, _: bool(name) and not set(str(name)) & set("/\\"),

@@ -9,18 +9,13 @@ from recbole.utils import EvaluatorType
 
 from ..interfaces import Settings
 from .rules import number
-from .spec import Rule, is_ours, is_served, needs_only_order
+from .spec import Rule, reads_our_data
 
 PROBABILITIES = frozenset({"CDAE", "DIEN", "DIN", "DMF", "FISM", "NAIS", "NNCF", "NeuMF"})
 """RecBole's general and sequential models that score a pair by a probability; the others' scores have no unit."""
 OF_PROBABILITIES = ("logloss", "mae", "rmse")
 BY_VALUE = [name for name, kind in metric_types.items() if kind == EvaluatorType.VALUE]
 """Metrics that judge single pairs of user and item."""
-
-
-def _has_our_data(config: Settings) -> bool:
-    """Whether this package's data path serves the model; others are evaluated by RecBole."""
-    return is_ours(config.model_class) or (needs_only_order(config) and is_served(config))
 
 
 def _any(metrics: Sequence[object], names: Iterable[str]) -> bool:
@@ -30,14 +25,14 @@ def _any(metrics: Sequence[object], names: Iterable[str]) -> bool:
 def _are_probabilities(metrics: Sequence[object], config: Settings) -> bool:
     """Whether the model has what the metrics take; CDAE has it with its default activation only."""
     known = config.model_class.__name__ in PROBABILITIES and config["out_activation"] in (None, "sigmoid")
-    return known or not _has_our_data(config) or not _any(metrics, OF_PROBABILITIES)
+    return known or not reads_our_data(config) or not _any(metrics, OF_PROBABILITIES)
 
 
 def _have_pairs(metrics: Sequence[object], config: Settings) -> bool:
     eval_args = config["eval_args"]
     mode = eval_args.get("mode", "full") if isinstance(eval_args, Mapping) else "full"
     modes = mode.values() if isinstance(mode, Mapping) else [mode]
-    return "full" not in modes or not _has_our_data(config) or not _any(metrics, BY_VALUE)
+    return "full" not in modes or not reads_our_data(config) or not _any(metrics, BY_VALUE)
 
 
 METRICS: tuple[Rule, ...] = (

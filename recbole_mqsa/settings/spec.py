@@ -59,3 +59,8 @@ def is_served(config: Settings) -> bool:
 def needs_only_order(config: Settings) -> bool:
     """Whether a model reads nothing but users, items and their order."""
     return config["MODEL_TYPE"] in (ModelType.GENERAL, ModelType.SEQUENTIAL)
+
+
+def reads_our_data(config: Settings) -> bool:
+    """Whether this package's data path serves the model; others have RecBole's, and are evaluated by RecBole."""
+    return is_ours(config.model_class) or (needs_only_order(config) and is_served(config))

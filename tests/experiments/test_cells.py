@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recbole_mqsa.errors import UserError
-from recbole_mqsa.experiments.cells import Variant, trials_of
+from recbole_mqsa.experiments.trials import Variant, trials_of
 
 VARIANTS = [Variant("one", "Pop", {}), Variant("two", "Pop", {"topk": [5, 20]})]
 

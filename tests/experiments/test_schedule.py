@@ -17,8 +17,8 @@ from helpers.chain import write_chain
 from helpers.paths import ROOT
 
 from recbole_mqsa.cli.main import main
-from recbole_mqsa.experiments.cells import Trial, Variant, trials_of
 from recbole_mqsa.experiments.schedule import divided_cores, estimate, rest, run_trials, train_command
+from recbole_mqsa.experiments.trials import Trial, Variant, trials_of
 
 VARIANTS = [Variant("one", "Pop", {}), Variant("two", "Pop", {"topk": [5, 20]})]
 WRITE = """

@@ -8,8 +8,8 @@ import pytest
 from helpers.chain import write_chain
 
 from recbole_mqsa.errors import UserError
-from recbole_mqsa.experiments.cells import Variant
 from recbole_mqsa.experiments.study import Study
+from recbole_mqsa.experiments.trials import Variant
 
 
 def study(home: Path, **settings: object) -> Study:

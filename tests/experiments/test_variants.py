@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recbole_mqsa.experiments.cells import Variant
+from recbole_mqsa.experiments.trials import Variant
 from recbole_mqsa.experiments.variants import ABLATION, PAPER, named_variants, swept_variants
 from recbole_mqsa.settings.config import Config
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -73,6 +74,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_what_waits_for_a_package_runs_once_when_all_of_it_is_there(package: str) -> None:
     calls: list[bool] = []
     when_imported(package, lambda: calls.append(sys.modules[package].ready))
+    assert importlib.util.find_spec(package)  # to ask where it is does not import it
     assert calls == [] and package not in sys.modules
     module = importlib.import_module(package)
     assert calls == [True]

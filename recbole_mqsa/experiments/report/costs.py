@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from ...interfaces import Json
-from ..cells import Trial, Variant
+from ..trials import Trial, Variant
 from .curves import seconds_to_best
 from .results import by_variant
 from .statistics import spread

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import UserError
-from ..cells import Trial
+from ..trials import Trial
 from .statistics import spread
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from ..cells import Trial, Variant
+from ..trials import Trial, Variant
 from .curves import Curve, curve
 from .formatting import metric_label
 from .results import PROPOSED, by_variant

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...interfaces import Json
-from ..cells import Trial
+from ..trials import Trial
 from .formatting import MISSING, listing, machine, plural
 from .wording import DEFAULTS
 

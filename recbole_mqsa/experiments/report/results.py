@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ...interfaces import Json
-from ..cells import Trial, Variant
+from ..trials import Trial, Variant
 
 PROPOSED, PROPOSED_IN = "MQSATED", {"ablation": "full"}
 """The variant whose improvement is reported, and its name in some kinds of study."""

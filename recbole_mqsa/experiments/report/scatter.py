@@ -12,7 +12,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from ..cells import Trial
+from ..trials import Trial
 from .costs import costs
 from .formatting import duration, metric_label
 from .labels import Box, Point, detached, placed

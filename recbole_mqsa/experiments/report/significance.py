@@ -12,7 +12,7 @@ from scipy.stats import ttest_rel
 
 from ...errors import UserError
 from ...evaluation.slices import SLICES
-from ..cells import Trial
+from ..trials import Trial
 from .results import ALL, Entry
 
 MIN_SEEDS = 3

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from ...interfaces import Json
-from ..cells import Trial
+from ..trials import Trial
 from .formatting import metric_order
 from .published import published_on
 from .results import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..cells import Variant
+from ..trials import Variant
 
 PALETTE = (
     *("#d1480f", "#195cc7", "#b5830a", "#2fa084", "#c45fb8", "#4393e1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..cells import Trial
+from ..trials import Trial
 from .formatting import MISSING, listing, metric_label, plural
 from .published import SOURCE
 from .results import SIGNIFICANT, Column, Comparison, Results, baselines, by_variant, parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...runs.atomic import write_text
-from ..cells import read_benchmark
+from ..trials import read_benchmark
 from .render import latex, markdown, page
 from .statistics import summarise
 from .tables import long_csv

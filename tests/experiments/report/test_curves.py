@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from helpers.made_up import write_cell, write_plan
 
-from recbole_mqsa.experiments.cells import read_benchmark
 from recbole_mqsa.experiments.report.costs import costs
 from recbole_mqsa.experiments.report.curves import curve, seconds_to_best
+from recbole_mqsa.experiments.trials import read_benchmark
 
 
 def epochs(*scores: float | None) -> list[dict[str, float]]:

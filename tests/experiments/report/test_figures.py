@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from helpers.made_up import write_cell, write_plan
 
-from recbole_mqsa.experiments.cells import Variant, read_benchmark
 from recbole_mqsa.experiments.report import render
 from recbole_mqsa.experiments.report.figures import curves
 from recbole_mqsa.experiments.report.labels import Box, Point, detached, placed
 from recbole_mqsa.experiments.report.scatter import extent, scatter
 from recbole_mqsa.experiments.report.styles import PALETTE, styles
+from recbole_mqsa.experiments.trials import Variant, read_benchmark
 
 ELEVEN = [*(f"Model{number}" for number in range(10)), "MQSATED"]
 STYLESHEET = Path(render.__file__).with_name("templates") / "report.css"

@@ -12,11 +12,11 @@ from helpers.made_up import fail, write_cell, write_plan
 from scipy.stats import t as student
 
 from recbole_mqsa.errors import UserError
-from recbole_mqsa.experiments.cells import read_benchmark
 from recbole_mqsa.experiments.report.results import Column, parts
 from recbole_mqsa.experiments.report.significance import t_test
 from recbole_mqsa.experiments.report.statistics import column, main_metric, metrics, summarise
 from recbole_mqsa.experiments.report.wording import outcome, title
+from recbole_mqsa.experiments.trials import read_benchmark
 
 
 def write(folder: Path, values: dict[str, list[float | None]], **options) -> None:

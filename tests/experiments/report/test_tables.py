@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from helpers.made_up import fail, write_cell, write_plan
 
-from recbole_mqsa.experiments.cells import read_benchmark
 from recbole_mqsa.experiments.report import formatting
 from recbole_mqsa.experiments.report.provenance import differences, time_note
 from recbole_mqsa.experiments.report.render import latex, markdown, tex
 from recbole_mqsa.experiments.report.results import Results
 from recbole_mqsa.experiments.report.statistics import summarise
 from recbole_mqsa.experiments.report.tables import long_csv
+from recbole_mqsa.experiments.trials import read_benchmark
 
 
 def read(folder: Path, paper: bool = False) -> Results:

@@ -121,9 +121,3 @@ def _read(path: Path, remedy: str) -> Json:
     if not isinstance(content, dict):
         raise UserError(f"{path} is damaged (no json object): {remedy}")
     return content
-
-
-# Their former names.
-Row = Variant
-Cell = Trial
-cells_of = trials_of

@@ -185,10 +185,14 @@ def copy_from_main(tensors: Iterable[Tensor]) -> None:
                 dist.broadcast(tensor.detach(), src=0)
 
 
-def add_gradients(parameters: Iterable[Tensor]) -> None:
+def add_gradients(parameters: Iterable[Tensor], own: bool = True) -> None:
     """Set the gradient of each parameter to the sum over all ranks; one that no rank has stays None.
 
     All gradients go in one message, because each message has a latency that a step of a small model would feel.
+
+    Args:
+        parameters: the same on all ranks.
+        own: whether this rank's gradients count; else they are taken for 0, whatever they are.
     """
     learnt = [parameter for parameter in parameters if parameter.requires_grad]
     if size() == 1 or not learnt:
@@ -197,6 +201,8 @@ def add_gradients(parameters: Iterable[Tensor]) -> None:
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in learnt]
         there = learnt[0].new_tensor([float(p.grad is not None) for p in learnt])
         message = torch.cat([*(gradient.reshape(-1) for gradient in gradients), there])
+        if not own:
+            message[: -len(learnt)] = 0
         with _exchange():
             dist.all_reduce(message)
         *sums, there = message.split([*(p.numel() for p in learnt), len(learnt)])

@@ -137,17 +137,19 @@ class JointLoss:
         finally:
             for hook in hooks:
                 hook.remove()
-        parts = [part * (count / total) for part in (losses if isinstance(losses, tuple) else (losses,))]
+        parts = list(losses) if isinstance(losses, tuple) else [losses]
+        # A mean over nothing, as of a row whose items BERT4Rec does not mask, is NaN, and so are its gradients.
+        parts = [part * (count / total) if count else part.nan_to_num() * 0 for part in parts]
         for part in parts:
             if part.requires_grad:
-                part.register_hook(self._when_done)
+                part.register_hook(partial(self._when_done, count > 0))
                 break
         return tuple(parts) if isinstance(losses, tuple) else parts[0]
 
-    def _when_done(self, _: Tensor) -> None:
+    def _when_done(self, own: bool, _: Tensor) -> None:
         # RecBole's trainers clip and step right after backward, so the gradients are summed at its very end, as
         # torch's own wrapper does. All at once: ranks with different gradients would wait for each other forever.
-        add = partial(group.add_gradients, self.model.parameters())
+        add = partial(group.add_gradients, self.model.parameters(), own)
         torch.autograd.Variable._execution_engine.queue_callback(add)
 
 

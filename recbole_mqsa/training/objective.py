@@ -98,7 +98,7 @@ class _InGroups:
         lengths = interaction[self.config["ITEM_LIST_LENGTH_FIELD"]]
         number_of = halved_groups(lengths, int(lengths.max()), self.groups)
         parts = [_cut(interaction[number_of == number], self.config) for number in number_of.unique()]
-        counted = [(part, count) for part in parts if (count := _count(part, self.config))]
+        counted = [(part, count) for part in parts if (count := examples_in(part, self.config))]
         if not counted:
             return self.loss(interaction)
         total = sum(count for _, count in counted)
@@ -124,11 +124,11 @@ def _cut(part: Batch, config: Settings) -> Batch:
     return part
 
 
-def _count(part: Batch, config: Settings) -> int:
-    """The number of masked items, or else of rows: what the loss is a mean over."""
-    if config["MASK_INDEX"] in part:
-        return int((part[config["MASK_INDEX"]] > 0).sum())
-    return len(part)
+def examples_in(batch: Batch, config: Settings) -> int:
+    """What RecBole's losses of a batch are a mean over: BERT4Rec's its masked items, the others' its rows."""
+    if config["MASK_INDEX"] in batch:
+        return int((batch[config["MASK_INDEX"]] > 0).sum())
+    return len(batch)
 
 
 class _WithTerms:

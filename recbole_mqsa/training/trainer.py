@@ -23,7 +23,7 @@ from ..model.protocols import Factorised
 from ..parallel import group
 from ..parallel.sharding import own_rows, own_samples, with_batches_of
 from ..runs.checkpoints import safe_load
-from .objective import Loss, Objective
+from .objective import Loss, Objective, examples_in
 from .row_adam import RowAdam
 
 Scores = tuple[Batch, Union[Tensor, BestOfBlocks], Tensor, Tensor]
@@ -52,7 +52,7 @@ class RunTrainer(Trainer):
 
     def _examples(self, interaction: Batch) -> int:
         """The number of examples that the loss of a batch is a mean over."""
-        return len(interaction)
+        return examples_in(interaction, self.config)
 
     def fit(self, train_data: Loader, *args: object, **kwargs: object) -> tuple[float, dict[str, float]]:
         return super().fit(own_rows(train_data), *args, **kwargs)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from helpers.runs import Killed, kill_after
+from recbole.data.interaction import Interaction, cat_interactions
 from recbole.utils import init_seed
 
 from recbole_mqsa.parallel import group
@@ -32,6 +34,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "RecBole's model": ("SASRec", {"train_batch_size": 100, "n_heads": 2}),
     "a norm of the batch": ("LightGCN", {"train_batch_size": 100, "reg_weight": 0.1}),
     "RecBole's model with a term": ("SASRec", {"train_batch_size": 100, "transition": "ted"}),
+    "a mean over masked items": ("BERT4Rec", {"train_batch_size": 100, "mask_ratio": 0.3}),
+    "masks, and some have nothing": ("BERT4Rec", {"train_batch_size": 8, "mask_ratio": 0.4}),
     "in groups of similar length": ("SASRec", {"train_batch_size": 100, "length_groups": 3}),
 }
 SPANS = (3, 7, N_USERS)
@@ -39,10 +43,10 @@ SPANS = (3, 7, N_USERS)
 
 def write_walk(folder: Path) -> None:
     """The data set 'walk': random items."""
-    random = np.random.default_rng(0)
+    draw = np.random.default_rng(0).integers
     lines = ["user_id:token\titem_id:token\ttimestamp:float"]
     for user in range(N_USERS):
-        lines += [f"{user}\t{random.integers(30)}\t{time}" for time in range(random.integers(4, 12))]
+        lines += [f"{user}\t{draw(30)}\t{time}" for time in range(draw(4, 12))]
     (folder / "walk").mkdir()
     (folder / "walk" / "walk.inter").write_text("\n".join(lines) + "\n")
 
@@ -51,6 +55,20 @@ def config(home: Path, model: str, **settings: object) -> Config:
     """Settings on the walk in ``home``."""
     given = {**EXACT, "data_path": str(home), "checkpoint_dir": str(home), **settings}
     return Config(model, "walk", config_dict=given, allow_unknown=True)
+
+
+def masks_by_row(transform: Any) -> Any:
+    """RecBole's masks, but drawn for each row from its user and length, so that every process draws the same."""
+
+    def by_row(dataset: Any, rows: Interaction) -> Interaction:
+        masked = []
+        for row in range(len(rows)):
+            one = rows[row : row + 1]
+            random.seed(int(one["user_id"]) * 100 + int(one["item_length"]))
+            masked.append(transform(dataset, one))
+        return cat_interactions(masked)
+
+    return by_row
 
 
 def one_epoch(home: Path, case: str) -> dict[str, Any]:
@@ -65,6 +83,8 @@ def one_epoch(home: Path, case: str) -> dict[str, Any]:
             train_data._sampler.sample_by_user_ids = lambda users, items, _: torch.from_numpy(
                 (7 * users + items) % 29 + 1
             )
+        if model_name == "BERT4Rec":
+            train_data.transform = masks_by_row(train_data.transform)
         torch.manual_seed(group.rank())  # the main process's weights count
         trainer = build_trainer(made, build_model(made, train_data._dataset))
         trainer.eval_collector.data_collect(train_data)

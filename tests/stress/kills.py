@@ -1,0 +1,191 @@
+"""Kill programs at random moments, go on with them, and compare what they leave with what an undisturbed one leaves.
+
+    python tests/stress/kills.py --kills=100 --record=benchmarks/records/kills.json
+
+Each program is run once undisturbed. Then it is started again and again in another folder, and killed (``kill -9``, its
+whole process group) after a random time, until its share of kills is spent; the last start may end. After one kill in
+four its latest state is damaged, so that the one before it has to serve. Results, ranks, the record of all epochs and
+the weights have to be those of the undisturbed program, bit for bit on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from helpers.chain import write_chain  # noqa: E402
+from helpers.runs import without_seconds  # noqa: E402
+
+from recbole_mqsa.runs.checkpoints import safe_load  # noqa: E402
+from recbole_mqsa.runs.provenance import environment  # noqa: E402
+
+LONGEST = 600
+"""Seconds after which a program counts as hung."""
+SMALL = (
+    "--dataset=chain",
+    "--data_path=.",
+    "--epochs=12",
+    "--stopping_step=50",
+    "--train_batch_size=32",
+    "--state_interval=0",
+    "--show_progress=False",
+    "--mask_seen=False",
+    "--topk=[1,5]",
+    "--valid_metric=NDCG@5",
+    "--MAX_ITEM_LIST_LENGTH=12",
+)
+RESULTS = ("best_epoch", "epochs_run", "valid", "test", "slices", "users", "parameters")
+"""What a result.json has apart from times, memory and places."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A command that can be killed and started again.
+
+    Attributes:
+        words: the command line, without the folder that it writes to.
+        again: what is added to go on.
+        content: what it left in a folder, as something that can be compared.
+    """
+
+    words: Sequence[str]
+    again: Sequence[str] = ("--resume",)
+    content: Callable[[Path], object] = field(default=lambda folder: run_content(folder))
+
+
+def run_content(folder: Path) -> object:
+    """Figures, ranks, epochs and weights of a run."""
+    result = json.loads((folder / "result.json").read_text())
+    ranks = np.load(folder / "ranks.npz")
+    checkpoint = safe_load(folder / "checkpoint.pth", torch.device("cpu"))
+    weights = {name: values.numpy().tobytes().hex() for name, values in checkpoint["state_dict"].items()}
+    arrays = {name: ranks[name].tolist() for name in ranks.files}
+    return {name: result.get(name) for name in RESULTS}, arrays, without_seconds(folder), weights
+
+
+def benchmark_content(folder: Path) -> object:
+    """What each run of a benchmark left."""
+    files = sorted(folder.glob("cells/*/*/*/result.json"))
+    return {str(file.parent.relative_to(folder)): run_content(file.parent) for file in files}
+
+
+PROGRAMS = {
+    "MQSATED": Program(SMALL),
+    "MQSATED, drawn items": Program((*SMALL, "--negatives=20", "--sparse_gradients=True")),
+    "SASRec": Program((*SMALL, "--model=SASRec")),
+    "LightGCN": Program((*SMALL, "--model=LightGCN")),
+    "BERT4Rec with distillation": Program((*SMALL, "--model=BERT4Rec", "--transition=ted")),
+    "two processes": Program((*SMALL, "--nproc=2")),
+    "benchmark": Program(
+        ("benchmark", "--datasets=chain", "--models=Pop,MQSATED", *SMALL[1:]), (), benchmark_content
+    ),
+}
+
+
+def command(program: Program, folder: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "recbole_mqsa", *program.words, f"--output_dir={folder}", *more]
+
+
+def start(words: Sequence[str], home: Path) -> subprocess.Popen[bytes]:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        words, cwd=home, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+
+
+def damage(folder: Path, chance: random.Random) -> bool:
+    """Cut the latest state, or change a byte of it, if there is one before it to fall back on."""
+    states = [file for file in folder.rglob("state.pth") if (file.parent / "state.former.pth").exists()]
+    if not states:
+        return False
+    file = chance.choice(states)
+    content = bytearray(file.read_bytes())
+    place = chance.randrange(len(content))
+    if chance.random() < 0.5:
+        file.write_bytes(content[:place])
+    else:
+        content[place] ^= 0xFF
+        file.write_bytes(content)
+    return True
+
+
+def kill_and_go_on(program: Program, home: Path, kills: int, chance: random.Random) -> dict[str, object]:
+    """One program, killed this often; says what was found."""
+    begun = time.monotonic()
+    whole = start(command(program, home / "whole"), home)
+    said, _ = whole.communicate(timeout=LONGEST)
+    if whole.returncode:
+        raise SystemExit(f"the undisturbed program failed:\n{said.decode()}")
+    lasts = time.monotonic() - begun
+    tally = {"kills": 0, "damaged states": 0, "starts": 0, "ended before the kill": 0}
+    rounds = 0
+    while tally["kills"] < kills:
+        folder = home / f"killed-{rounds}"
+        rounds += 1
+        while True:
+            last = tally["kills"] >= kills
+            running = start(command(program, folder, *program.again), home)
+            tally["starts"] += 1
+            try:
+                said, _ = running.communicate(timeout=LONGEST if last else chance.uniform(0.2, 1) * lasts)
+            except subprocess.TimeoutExpired:
+                os.killpg(running.pid, signal.SIGKILL)
+                running.communicate()
+                if last:
+                    raise SystemExit(f"hung for {LONGEST} s: {' '.join(running.args)}") from None
+                tally["kills"] += 1
+                tally["damaged states"] += chance.random() < 0.25 and damage(folder, chance)
+                continue
+            if running.returncode:
+                raise SystemExit(f"{' '.join(running.args)}\n{said.decode()}")
+            tally["ended before the kill"] += not last
+            break
+        if program.content(folder) != program.content(home / "whole"):
+            raise SystemExit(f"{folder} is not what the undisturbed program left in {home / 'whole'}")
+    return tally
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=10, help="over all programs (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--programs", help="comma-separated; by default " + ", ".join(PROGRAMS))
+    parser.add_argument("--record", type=Path, help="a json file for the tally")
+    given = parser.parse_args()
+    names = given.programs.split(",") if given.programs else list(PROGRAMS)
+    chance = random.Random(given.seed)
+    record = environment(["tests/stress/kills.py", *sys.argv[1:]])
+    tallies = {}
+    for number, name in enumerate(names):
+        share = given.kills * (number + 1) // len(names) - given.kills * number // len(names)
+        if not share:
+            continue
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+            write_chain(Path(home), certainty=0.8)
+            tallies[name] = kill_and_go_on(PROGRAMS[name], Path(home), share, chance)
+        print(f"{name}: {', '.join(f'{count} {what}' for what, count in tallies[name].items())}", flush=True)
+    total = sum(tally["kills"] for tally in tallies.values())
+    print(f"{total} kills, each program as if it had not been killed")
+    if given.record:
+        given.record.write_text(json.dumps({"tally": tallies, "kills": total, **record}, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

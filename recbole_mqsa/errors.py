@@ -15,4 +15,4 @@ class UserError(ValueError):
 
 
 class PeerLost(RuntimeError):
-    """Another process of the run has ended, so this one cannot continue; the other one reports why."""
+    """Another process of the run has ended or does not answer, so this one cannot continue."""

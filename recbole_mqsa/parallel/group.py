@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -65,7 +66,7 @@ def joined(config: Settings) -> Iterator[None]:
     """Within, the processes that the environment names form a group: gloo on the CPU, nccl on GPUs.
 
     Args:
-        config: the settings, of which ``device`` and ``nproc`` are read.
+        config: the settings, of which ``device``, ``nproc`` and ``rank_timeout`` are read.
 
     Raises:
         UserError: the settings ask for several processes, but only one was started.
@@ -88,6 +89,7 @@ def joined(config: Settings) -> Iterator[None]:
             store=store,
             rank=here.rank,
             world_size=here.world_size,
+            timeout=timedelta(seconds=config["rank_timeout"]),
         )
     try:
         yield

@@ -31,7 +31,7 @@ LONGEST = 20_000
 
 
 class RankFailed(RuntimeError):
-    """A process of the run has failed; the message has its traceback, or how it ended."""
+    """A process of the run has raised an error that is a bug; the message has its traceback."""
 
 
 class _Started(NamedTuple):
@@ -60,7 +60,8 @@ def spawn(function: Callable[..., object], nproc: int, *args: object) -> None:
 
     Raises:
         UserError: what a process raised.
-        RankFailed: a process raised something else, or ended without raising.
+        RankFailed: a process raised something else.
+        PeerLost: a process ended without raising, or did not answer the others within ``rank_timeout``.
         KeyboardInterrupt: the processes were interrupted.
     """
     context = multiprocessing.get_context("spawn")
@@ -104,10 +105,19 @@ def _wait(members: list[_Started]) -> list[_Failure]:
             break
         if failures:
             deadline = min(deadline, time.monotonic() + PATIENCE)
+    if running and all(failure.guilt == _LOST for failure in failures):
+        failures.append(_hung([member.rank for member in running.values()]))
     return failures
 
 
 _USER, _ERROR, _SILENT, _LOST = range(4)
+
+
+def _hung(ranks: list[int]) -> _Failure:
+    """The others have given these up, and they have not failed themselves."""
+    who = f"rank {ranks[0]} has" if len(ranks) == 1 else f"each of ranks {', '.join(map(str, ranks))} has"
+    advice = "raise rank_timeout if its disk is slow or it has more to do than the others"
+    return _Failure(_SILENT, PeerLost(f"{who} not answered within rank_timeout and was ended; {advice}"))
 
 
 def _failure(rank: int, exit_code: int, reader: Connection) -> _Failure:
@@ -121,7 +131,7 @@ def _failure(rank: int, exit_code: int, reader: Connection) -> _Failure:
         if exit_code < 0:
             how = f"by signal {signal.Signals(-exit_code).name}"
             how += " (the system may have run out of memory)" if exit_code == -signal.SIGKILL else ""
-        return _Failure(_SILENT, RankFailed(f"rank {rank} ended {how}, without raising an error"))
+        return _Failure(_SILENT, PeerLost(f"rank {rank} ended {how}, without raising an error"))
     failed = RankFailed(f"rank {rank} failed:\n{trace}")
     if guilt != _USER:
         return _Failure(guilt, failed)

@@ -15,7 +15,7 @@ from helpers.ranks import EXACT, write_walk
 from helpers.runs import without_seconds
 
 from recbole_mqsa.cli.main import main
-from recbole_mqsa.errors import UserError
+from recbole_mqsa.errors import PeerLost, UserError
 from recbole_mqsa.parallel.launch import RankFailed, spawn
 
 
@@ -57,9 +57,15 @@ def test_both_ways_to_start_write_one_and_the_same_run(
     [
         ("user", UserError, "^this file is bad; take another$"),
         ("error", RankFailed, r"^rank 1 failed:\n(.*\n)+ZeroDivisionError: a bug\n$"),
-        ("exit", RankFailed, "^rank 1 ended with exit code 9, without raising an error$"),
+        ("exit", PeerLost, "^rank 1 ended with exit code 9, without raising an error$"),
+        ("kill", PeerLost, "^rank 1 ended by signal SIGKILL .*, without raising an error$"),
+        (
+            "hang",
+            PeerLost,
+            "^rank 1 has not answered within rank_timeout and was ended; raise rank_timeout if",
+        ),
     ],
-    ids=["user", "error", "exit"],
+    ids=["user", "error", "exit", "kill", "hang"],
 )
 def test_the_death_of_one_ends_all_with_its_error(how: str, kind: type[Exception], says: str) -> None:
     with pytest.raises(kind, match=says):

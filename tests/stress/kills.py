@@ -24,32 +24,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import programs
 import torch
+from helpers.chain import write_chain
+from helpers.runs import without_seconds
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from recbole_mqsa.runs.checkpoints import safe_load
+from recbole_mqsa.runs.provenance import environment
 
-from helpers.chain import write_chain  # noqa: E402
-from helpers.runs import without_seconds  # noqa: E402
-
-from recbole_mqsa.runs.checkpoints import safe_load  # noqa: E402
-from recbole_mqsa.runs.provenance import environment  # noqa: E402
-
-LONGEST = 600
-"""Seconds after which a program counts as hung."""
-SMALL = (
-    "--dataset=chain",
-    "--data_path=.",
-    "--epochs=12",
-    "--stopping_step=50",
-    "--train_batch_size=32",
-    "--state_interval=0",
-    "--show_progress=False",
-    "--mask_seen=False",
-    "--topk=[1,5]",
-    "--valid_metric=NDCG@5",
-    "--MAX_ITEM_LIST_LENGTH=12",
-)
 RESULTS = ("best_epoch", "epochs_run", "valid", "test", "slices", "users", "parameters")
 """What a result.json has apart from times, memory and places."""
 
@@ -86,27 +68,20 @@ def benchmark_content(folder: Path) -> object:
 
 
 PROGRAMS = {
-    "MQSATED": Program(SMALL),
-    "MQSATED, drawn items": Program((*SMALL, "--negatives=20", "--sparse_gradients=True")),
-    "SASRec": Program((*SMALL, "--model=SASRec")),
-    "LightGCN": Program((*SMALL, "--model=LightGCN")),
-    "BERT4Rec with distillation": Program((*SMALL, "--model=BERT4Rec", "--transition=ted")),
-    "two processes": Program((*SMALL, "--nproc=2")),
+    "MQSATED": Program(programs.SMALL),
+    "MQSATED, drawn items": Program((*programs.SMALL, "--negatives=20", "--sparse_gradients=True")),
+    "SASRec": Program((*programs.SMALL, "--model=SASRec")),
+    "LightGCN": Program((*programs.SMALL, "--model=LightGCN")),
+    "BERT4Rec with distillation": Program((*programs.SMALL, "--model=BERT4Rec", "--transition=ted")),
+    "two processes": Program((*programs.SMALL, "--nproc=2")),
     "benchmark": Program(
-        ("benchmark", "--datasets=chain", "--models=Pop,MQSATED", *SMALL[1:]), (), benchmark_content
+        ("benchmark", "--datasets=chain", "--models=Pop,MQSATED", *programs.SMALL[1:]), (), benchmark_content
     ),
 }
 
 
 def command(program: Program, folder: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "recbole_mqsa", *program.words, f"--output_dir={folder}", *more]
-
-
-def start(words: Sequence[str], home: Path) -> subprocess.Popen[bytes]:
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        words, cwd=home, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    )
+    return [*program.words, f"--output_dir={folder}", *more]
 
 
 def damage(folder: Path, chance: random.Random) -> bool:
@@ -128,8 +103,8 @@ def damage(folder: Path, chance: random.Random) -> bool:
 def kill_and_go_on(program: Program, home: Path, kills: int, chance: random.Random) -> dict[str, object]:
     """One program, killed this often; says what was found."""
     begun = time.monotonic()
-    whole = start(command(program, home / "whole"), home)
-    said, _ = whole.communicate(timeout=LONGEST)
+    whole = programs.start(command(program, home / "whole"), home)
+    said, _ = whole.communicate(timeout=programs.LONGEST)
     if whole.returncode:
         raise SystemExit(f"the undisturbed program failed:\n{said.decode()}")
     lasts = time.monotonic() - begun
@@ -140,15 +115,17 @@ def kill_and_go_on(program: Program, home: Path, kills: int, chance: random.Rand
         rounds += 1
         while True:
             last = tally["kills"] >= kills
-            running = start(command(program, folder, *program.again), home)
+            running = programs.start(command(program, folder, *program.again), home)
             tally["starts"] += 1
             try:
-                said, _ = running.communicate(timeout=LONGEST if last else chance.uniform(0.2, 1) * lasts)
+                said, _ = running.communicate(
+                    timeout=programs.LONGEST if last else chance.uniform(0.2, 1) * lasts
+                )
             except subprocess.TimeoutExpired:
                 os.killpg(running.pid, signal.SIGKILL)
                 running.communicate()
                 if last:
-                    raise SystemExit(f"hung for {LONGEST} s: {' '.join(running.args)}") from None
+                    raise SystemExit(f"hung for {programs.LONGEST} s: {' '.join(running.args)}") from None
                 tally["kills"] += 1
                 tally["damaged states"] += chance.random() < 0.25 and damage(folder, chance)
                 continue

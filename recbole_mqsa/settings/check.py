@@ -13,6 +13,7 @@ from recbole.utils import EvaluatorType, ModelType
 
 from ..errors import UserError
 from ..interfaces import Settings
+from .accuracy import ACCURACY
 from .metrics import METRICS
 from .rules import is_number, is_whole, number, one_of, switch, whole
 from .spec import RECBOLE_MODELS, Rule, is_ours, is_served, needs_only_order, spec_of
@@ -149,14 +150,16 @@ EVERY_MODEL: tuple[Rule, ...] = (
     one_of("state", *_LEVELS, *map(str.upper, _LEVELS)),
     *((key, _is_interval, "an interval such as '[5,inf)'") for key in _INTERVALS),
     *((key, _is_mapping, "a mapping, in quotes on the command line") for key in _MAPPINGS),
+    *ACCURACY,
 )
 """The rules of every model's settings."""
 
 WITH_TRANSITION: tuple[Rule, ...] = (
     *whole(0, "distillation_heads", "ges_layers"),
     *whole(1, "time_span", "grareg_neighbours"),
+    *number("above 0 and at most 1", lambda value: 0 < value <= 1, "time_decay"),
     *number("above 0", lambda value: value > 0, "tau"),
-    *number("of at least 0", lambda value: value >= 0, "lambda_kd", "lambda_reg"),
+    *number("of at least 0", lambda value: value >= 0, "lambda_kd", "lambda_reg", "backward_weight"),
     (
         "softmax_block",
         lambda rows, _: rows == "auto" or is_whole(rows, 0),
@@ -170,7 +173,7 @@ WITH_TRANSITION: tuple[Rule, ...] = (
 def normalise(config: Settings) -> None:
     """Turn one value or a tuple into a list where a setting is a list, as in ``topk=20``, ``query_windows=(1, 3)``.
 
-    Afterwards ``transition`` always has a name.
+    Afterwards ``transition``, ``lr_schedule`` and ``preset`` always have a name.
     """
     for key in ("query_windows", "topk", "metrics"):
         value = config[key]
@@ -180,8 +183,9 @@ def normalise(config: Settings) -> None:
             config[key] = [value]
     if isinstance(config["alpha"], tuple):
         config["alpha"] = list(config["alpha"])
-    if config["transition"] is None:  # as the text "none" is read
-        config["transition"] = "none"
+    for key in ("transition", "lr_schedule", "preset"):
+        if config[key] is None:  # as the text "none" is read
+            config[key] = "none"
 
 
 def check_settings(config: Settings) -> None:

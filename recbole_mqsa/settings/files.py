@@ -12,6 +12,7 @@ import yaml
 from ..errors import UserError
 from ..interfaces import Json
 from . import locations
+from .presets import preset_files
 
 
 class _Loader(yaml.SafeLoader):
@@ -68,11 +69,12 @@ class Merging(Protocol):
 
 def beside(config: Merging, name: str) -> list[Path]:
     """Our files to read right after RecBole's file ``name``, while ``config`` reads its internal settings."""
+    preset = preset_files(config.external_config_dict.get("preset"), config.model, config.dataset)
     ours = {
         "overall.yaml": (locations.overall_file(),),
         # RecBole reads its own file of the model, if it has one, right before this one.
-        "sample.yaml": (locations.model_file(config.model), locations.dataset_file(config.dataset)),
-        f"{config.dataset}.yaml": (locations.dataset_file(config.dataset),),
+        "sample.yaml": (locations.model_file(config.model), locations.dataset_file(config.dataset), *preset),
+        f"{config.dataset}.yaml": (locations.dataset_file(config.dataset), *preset),
     }
     if name == "sample.yaml":  # that file does not load the time, without which nothing can be ordered
         fields = {**config.internal_config_dict, **config.external_config_dict}

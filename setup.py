@@ -39,7 +39,7 @@ setup(
     package_data={
         "recbole_mqsa": ["py.typed"],
         "recbole_mqsa.experiments.report": ["published.csv", "templates/*.*", "templates/sections/*.*"],
-        YAML: ["*.yaml", "*/*.yaml"],
+        YAML: ["*.yaml", "*/*.yaml", "preset/*/*/*.yaml", "preset/*/*.yaml"],
     },
     zip_safe=False,  # RecBole's Config opens the yaml files by path
     # RecBole 1.2.1 needs ray <= 2.6.3, which has wheels for nothing newer than 3.11.

@@ -24,14 +24,17 @@ from .identity import Identity, Ids, numbers_in
 from .sequences import LONG_SEQUENCES, Sequences, flatten_spans, last_window
 from .tokens import TokenIds
 from .transition_counts import count_transitions
+from .transition_memory import TransitionMemory
 from .validation import check_actions, check_there
 
 ROW_FIELD = "sequence_row"
+"""Where an action is in the flat arrays."""
 Index = Union[int, slice, np.ndarray, list[int]]
 """Which samples: one, or several."""
-"""Where an action is in the flat arrays."""
 EXACT_TIME = "exact_time"
 """Its time, while actions are sorted."""
+MEMORY_LONGEST = 50
+"""How many items of a sequence a transition memory counts at least, the paper's T."""
 
 
 class SequenceDataset(FastDataset):
@@ -250,7 +253,13 @@ class SequenceDataset(FastDataset):
         begin, end = self._spans(self.train_end)
         return LONG_SEQUENCES[self.config["long_sequences"] or "last"](begin, end, self.max_item_list_len - 1)
 
-    def transition_counts(self, time_span: int = 1, longest: int | None = None) -> sparse.csr_matrix:
+    def transition_counts(
+        self,
+        time_span: int = 1,
+        longest: int | None = None,
+        time_decay: float = 1.0,
+        backward_weight: float = 0.0,
+    ) -> sparse.csr_matrix:
         """[I + 1, I + 1] counts over what is known before this part is predicted.
 
         As in training, only the last items of a training sequence count, unless ``long_sequences`` is 'windows'.
@@ -259,13 +268,35 @@ class SequenceDataset(FastDataset):
         Args:
             time_span: k; pairs at distances 1 to k count.
             longest: how many items of a training sequence count; by default T, as many as the model reads.
+            time_decay, backward_weight: see :func:`count_transitions`.
         """
+        begin, end = self._counted_spans(longest)
+        weights = time_decay, backward_weight
+        return count_transitions(self.sequences.items, begin, end, self.item_num, time_span, *weights)
+
+    def _counted_spans(self, longest: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """First and last action of each user that count, as :meth:`transition_counts` says."""
         begin, end = self._spans(self.known_end)
         if self.config["long_sequences"] != "windows":
             train_end = self.train_end[self.known_end >= 0]
             longest = longest or self.max_item_list_len
             begin, _ = last_window(begin, np.where(train_end >= 0, train_end, end), longest - 1)
-        return count_transitions(self.sequences.items, begin, end, self.item_num, time_span)
+        return begin, end
+
+    def transition_memory(self, time_span: int, time_decay: float) -> TransitionMemory:
+        """What follows what in what is known before this part is predicted, without each user's own actions.
+
+        The same for all models: of a sequence at least the last 50 actions count, however few a model reads.
+        """
+        known = np.flatnonzero(self.known_end >= 0)
+        begin, end = np.zeros(self.user_num, dtype=np.int64), np.full(self.user_num, -1)
+        begin[known], end[known] = self._counted_spans(max(self.max_item_list_len, MEMORY_LONGEST))
+        return TransitionMemory(self.sequences.items, begin, end, self.item_num, time_span, time_decay)
+
+    def histories_of(self, samples: Interaction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """begin, end and user [B] of samples of any part: the flat indices of all actions before their targets."""
+        users = samples[self.uid_field].numpy()
+        return self.sequences.offsets[users], samples[ROW_FIELD].numpy(), users
 
     def item_counts(self) -> np.ndarray:
         """[I + 1] how often each item occurs among the actions known before this part is predicted."""

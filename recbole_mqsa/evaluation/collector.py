@@ -17,6 +17,7 @@ from ..interfaces import Batch, Loader, Lookup, Settings
 from ..parallel import group
 from . import metrics
 from .ranking import (
+    Raised,
     Seen,
     best_items,
     pairs_won,
@@ -128,13 +129,15 @@ class RankCollector(Collector):
             pairs=lambda: pairs_won(scores, target),
         )
 
-    def by_blocks(self, states: Tensor, items: Tensor, target: Tensor, seen: Seen | None) -> BestOfBlocks:
-        """What :meth:`eval_batch_collect` accepts in place of the scores ``states @ items.T``."""
+    def by_blocks(
+        self, states: Tensor, items: Tensor, target: Tensor, seen: Seen | None, raised: Raised | None = None
+    ) -> BestOfBlocks:
+        """What :meth:`eval_batch_collect` accepts in place of the scores ``states @ items.T``, some ``raised``."""
         return self._made(
             len(items),
-            ranks=lambda: target_ranks_by_blocks(states, items, target, seen),
-            items=lambda: top_items_by_blocks(states, items, max(self.topk), seen)[1],
-            pairs=lambda: pairs_won_by_blocks(states, items, target, seen),
+            ranks=lambda: target_ranks_by_blocks(states, items, target, seen, raised=raised),
+            items=lambda: top_items_by_blocks(states, items, max(self.topk), seen, raised=raised)[1],
+            pairs=lambda: pairs_won_by_blocks(states, items, target, seen, raised=raised),
         )
 
     def _made(self, n_scores: int, **makers: Callable[[], Tensor]) -> BestOfBlocks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ FEW_USERS = 64
 
 Seen = tuple[Tensor, Tensor]
 """Rows and items [N] of the scores to leave out."""
+Raised = tuple[Tensor, Tensor, Tensor]
+"""Rows and items [N] of scores, each at most once, and what is added to them."""
 
 
 def target_ranks(scores: Tensor, target: Tensor) -> Tensor:
@@ -52,7 +54,12 @@ def _before(scores: Tensor, own: Tensor, target: Tensor, among: int = 0) -> Tens
 
 
 def target_ranks_by_blocks(
-    states: Tensor, items: Tensor, target: Tensor, seen: Seen | None, cells: int = BLOCK_CELLS
+    states: Tensor,
+    items: Tensor,
+    target: Tensor,
+    seen: Seen | None,
+    cells: int = BLOCK_CELLS,
+    raised: Raised | None = None,
 ) -> Tensor:
     """:func:`target_ranks` of the scores ``states @ items.T``, computed a block of items at a time.
 
@@ -62,23 +69,30 @@ def target_ranks_by_blocks(
         target: [B] item ids.
         seen: rows and items to leave out.
         cells: the most scores in a block.
+        raised: what is added to some of the scores, the targets' included.
 
     Returns:
         [B] ranks from 0; I where the target is left out or its score is not a number.
     """
-    own, left_out, lost = _targets(states, items, target, seen)
+    own, left_out, lost = _targets(states, items, target, seen, raised)
     ranks = torch.zeros_like(target)
-    for first, scores in _blocks(states, items, left_out, cells):
+    for first, scores in _blocks(states, items, left_out, cells, raised):
         ranks += _before(scores, own, target - first)
     return ranks.masked_fill(lost, len(items))
 
 
-def _targets(states: Tensor, items: Tensor, target: Tensor, seen: Seen | None) -> tuple[Tensor, Seen, Tensor]:
+def _targets(
+    states: Tensor, items: Tensor, target: Tensor, seen: Seen | None, raised: Raised | None
+) -> tuple[Tensor, Seen, Tensor]:
     """Scores [B, 1] of the targets; what to leave out, targets included; [B] the targets that rank nowhere.
 
     A target is compared separately, as its score in a block may differ in the last bit.
     """
     own = (states * items[target]).sum(1, keepdim=True)
+    if raised is not None:
+        raised_row, raised_item, value = raised
+        of_target = raised_item == target[raised_row]
+        own[raised_row[of_target], 0] += value[of_target].to(own.dtype)
     row, item = seen or (target.new_zeros(0), target.new_zeros(0))
     left_out = torch.cat([row, torch.arange(len(target), device=row.device)]), torch.cat([item, target])
     lost = ~(own.squeeze(1) > -torch.inf)
@@ -106,12 +120,17 @@ def pairs_won(scores: Tensor, target: Tensor) -> Tensor:
 
 
 def pairs_won_by_blocks(
-    states: Tensor, items: Tensor, target: Tensor, seen: Seen | None, cells: int = BLOCK_CELLS
+    states: Tensor,
+    items: Tensor,
+    target: Tensor,
+    seen: Seen | None,
+    cells: int = BLOCK_CELLS,
+    raised: Raised | None = None,
 ) -> Tensor:
     """:func:`pairs_won` of the scores ``states @ items.T``; arguments as for :func:`target_ranks_by_blocks`."""
-    own, left_out, lost = _targets(states, items, target, seen)
+    own, left_out, lost = _targets(states, items, target, seen, raised)
     pairs = torch.zeros(len(target), 2, dtype=torch.float64, device=states.device)
-    for _, scores in _blocks(states, items, left_out, cells):
+    for _, scores in _blocks(states, items, left_out, cells, raised):
         pairs += _pairs(scores, own)
     pairs[lost, 0] = 0
     return pairs
@@ -162,7 +181,12 @@ def _best_of_ties(scores: Tensor, last: Tensor, k: int) -> tuple[Tensor, Tensor]
 
 
 def top_items_by_blocks(
-    states: Tensor, items: Tensor, k: int, seen: Seen | None, cells: int = BLOCK_CELLS
+    states: Tensor,
+    items: Tensor,
+    k: int,
+    seen: Seen | None,
+    cells: int = BLOCK_CELLS,
+    raised: Raised | None = None,
 ) -> tuple[Tensor, Tensor]:
     """:func:`best_items` of the scores ``states @ items.T``, of which a block of items exists at a time.
 
@@ -173,7 +197,7 @@ def top_items_by_blocks(
         torch.empty(len(states), 0, dtype=torch.long, device=states.device),
     )
     nothing = torch.empty(0, dtype=torch.long, device=states.device)
-    for first, scores in _blocks(states, items, seen or (nothing, nothing), cells):
+    for first, scores in _blocks(states, items, seen or (nothing, nothing), cells, raised):
         score, column = best_items(scores, k)
         # Items of former blocks come first and have the smaller ids, so that equal scores stay in order of ids.
         best, ids = _best_first(torch.cat([best, score], 1), torch.cat([ids, column + first], 1))
@@ -181,14 +205,34 @@ def top_items_by_blocks(
     return best, ids.masked_fill(torch.isneginf(best), 0)
 
 
-def _blocks(states: Tensor, items: Tensor, left_out: Seen, cells: int) -> Iterator[tuple[int, Tensor]]:
-    """First item and scores [B, J] of each block of items, without padding; -inf where ``left_out``."""
+def _blocks(
+    states: Tensor, items: Tensor, left_out: Seen, cells: int, raised: Raised | None
+) -> Iterator[tuple[int, Tensor]]:
+    """First item and scores [B, J] of each block of items, without padding; ``raised``, and -inf where ``left_out``."""
     item, order = left_out[1].sort()
     row = left_out[0][order]
     width = max(1, cells // max(1, len(states)))
     firsts = list(range(1, len(items), width))
-    bounds = torch.searchsorted(item, torch.tensor([*firsts, len(items)], device=item.device)).tolist()
-    for first, begin, end in zip(firsts, bounds, bounds[1:]):
+    edges = torch.tensor([*firsts, len(items)], device=item.device)
+    bounds = torch.searchsorted(item, edges).tolist()
+    more = _by_item(raised, edges) if raised is not None else None
+    for number, (first, begin, end) in enumerate(zip(firsts, bounds, bounds[1:])):
         scores = states @ items[first : first + width].T
+        if more is not None:
+            at, column, value = more(number)
+            scores[at, column - first] += value.to(scores.dtype)
         scores[row[begin:end], item[begin:end] - first] = -torch.inf
         yield first, scores
+
+
+def _by_item(raised: Raised, edges: Tensor) -> Callable[[int], Raised]:
+    """What is raised in the block of each number, whose items are those between two ``edges``."""
+    item, order = raised[1].sort()
+    row, value = raised[0][order], raised[2][order]
+    bounds = torch.searchsorted(item, edges).tolist()
+
+    def of_block(number: int) -> Raised:
+        part = slice(bounds[number], bounds[number + 1])
+        return row[part], item[part], value[part]
+
+    return of_block

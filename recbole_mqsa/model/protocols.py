@@ -49,7 +49,13 @@ class HasTransition(Protocol):
 class CountsTransitions(Protocol):
     """A data set that counts what follows what."""
 
-    def transition_counts(self, time_span: int = 1, longest: int | None = None) -> sparse.csr_matrix:
+    def transition_counts(
+        self,
+        time_span: int = 1,
+        longest: int | None = None,
+        time_decay: float = 1.0,
+        backward_weight: float = 0.0,
+    ) -> sparse.csr_matrix:
         """[I + 1, I + 1] counts over what is known before this part is predicted."""
         ...
 
@@ -60,6 +66,36 @@ class CountsActions(CountsTransitions, Protocol):
 
     def item_counts(self) -> np.ndarray:
         """[I + 1] counts over what is known before this part is predicted."""
+        ...
+
+
+class FollowsHistories(Protocol):
+    """What usually follows the newest items of histories (``data.transition_memory.TransitionMemory``)."""
+
+    def evidence(
+        self,
+        begin: np.ndarray,
+        end: np.ndarray,
+        users: np.ndarray | None,
+        newest: int,
+        recency: float,
+        items: np.ndarray | None = None,
+        history_left_out: bool = False,
+    ) -> sparse.csr_matrix:
+        """[B, I + 1] the evidence for each item after each history ``items[begin:end]``."""
+        ...
+
+
+@runtime_checkable
+class RemembersTransitions(Protocol):
+    """A data set from which a transition memory can be made."""
+
+    def transition_memory(self, time_span: int, time_decay: float) -> FollowsHistories:
+        """What follows what in what is known before this part is predicted."""
+        ...
+
+    def histories_of(self, samples: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """begin, end and user [B] of samples."""
         ...
 
 

@@ -210,7 +210,11 @@ def _counts(config: Settings, dataset: object) -> sparse.csr_matrix:
             f"transition '{config['transition']}' counts what follows what, and RecBole's own {type(dataset).__name__} "
             "does not; run the model by recbole-mqsa, or build its data as a recbole_mqsa SequenceDataset"
         )
-    return dataset.transition_counts(config["time_span"])
+    return dataset.transition_counts(
+        config["time_span"],
+        time_decay=config["time_decay"],
+        backward_weight=config["backward_weight"],
+    )
 
 
 def _dropout_prob(config: Settings) -> float:

@@ -11,8 +11,9 @@ from recbole.data.interaction import Interaction
 
 from ..data.dataset import SequenceDataset
 from ..errors import UserError
-from ..evaluation.ranking import best_items, top_items_by_blocks
+from ..evaluation.ranking import Raised, best_items, top_items_by_blocks
 from ..interfaces import Batch, Loader, Model, Settings
+from ..model.memory import memory_of
 from ..model.protocols import Counting, Factorised
 from ..settings.rules import is_whole
 from .asked import Asked, Users
@@ -69,7 +70,8 @@ def full_sort_topk(
     model.eval()
     states, items = model.factors(_batch(asked, test_data, device))
     row, item = _seen(asked, test_data)
-    return top_items_by_blocks(states, items, k, (row.to(items.device), item.to(items.device)))
+    seen, raised = (row.to(items.device), item.to(items.device)), _raised(asked, model, items.device)
+    return top_items_by_blocks(states, items, k, seen, raised=raised)
 
 
 @torch.no_grad()
@@ -110,6 +112,10 @@ def _scores(
         model.count(part)
     model.eval()
     scores = _scores_of_all(model, _batch(asked, loader, device), part)
+    raised = _raised(asked, model, scores.device)
+    if raised is not None:
+        rows, items, values = raised
+        scores[rows, items] += values.to(scores.dtype)
     scores[:, 0] = -np.inf
     scores[_seen(asked, loader)] = -np.inf
     return scores
@@ -125,6 +131,15 @@ def _seen(asked: Asked, loader: EvalLoader) -> tuple[torch.Tensor, torch.Tensor]
     if loader.config["mask_seen"]:
         return asked.seen()
     return torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long)
+
+
+def _raised(asked: Asked, model: Recommender, device: torch.device) -> Raised | None:
+    """What the model's memory adds to the scores, if it has one."""
+    memory = memory_of(model)
+    if memory is None:
+        return None
+    histories = asked.begin, asked.end, asked.users
+    return memory.after(*histories, history_left_out=memory.mask_seen).to(device)
 
 
 def _scores_of_all(model: Recommender, batch: Interaction, part: SequenceDataset) -> torch.Tensor:

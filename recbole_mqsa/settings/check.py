@@ -13,6 +13,7 @@ from recbole.utils import EvaluatorType, ModelType
 
 from ..errors import UserError
 from ..interfaces import Settings
+from .accuracy import ACCURACY
 from .metrics import METRICS
 from .rules import is_number, is_whole, number, one_of, switch, whole
 from .spec import RECBOLE_MODELS, Rule, is_ours, reads_our_data, spec_of
@@ -104,7 +105,7 @@ EVERY_MODEL: tuple[Rule, ...] = (
     *whole(0, "seed", "epochs", "stopping_step", "eval_step", "worker", "metric_decimal_place"),
     *whole(1, "train_batch_size", "eval_batch_size", "nproc"),
     *whole(2, "MAX_ITEM_LIST_LENGTH"),
-    *number("above 0", lambda value: value > 0, "learning_rate"),
+    *number("above 0", lambda value: value > 0, "learning_rate", "rank_timeout"),
     *number("of at least 0", lambda value: value >= 0, "weight_decay", "state_interval"),
     *switch("mask_seen", "repeatable", "show_progress"),
     one_of("long_sequences", "last", "windows"),
@@ -144,14 +145,16 @@ EVERY_MODEL: tuple[Rule, ...] = (
     one_of("state", *_LEVELS, *map(str.upper, _LEVELS)),
     *((key, _is_interval, "an interval such as '[5,inf)'") for key in _INTERVALS),
     *((key, _is_mapping, "a mapping, in quotes on the command line") for key in _MAPPINGS),
+    *ACCURACY,
 )
 """The rules of every model's settings."""
 
 WITH_TRANSITION: tuple[Rule, ...] = (
     *whole(0, "distillation_heads", "ges_layers"),
     *whole(1, "time_span", "grareg_neighbours"),
+    *number("above 0 and at most 1", lambda value: 0 < value <= 1, "time_decay"),
     *number("above 0", lambda value: value > 0, "tau"),
-    *number("of at least 0", lambda value: value >= 0, "lambda_kd", "lambda_reg"),
+    *number("of at least 0", lambda value: value >= 0, "lambda_kd", "lambda_reg", "backward_weight"),
     (
         "softmax_block",
         lambda rows, _: rows == "auto" or is_whole(rows, 0),
@@ -165,7 +168,7 @@ WITH_TRANSITION: tuple[Rule, ...] = (
 def normalise(config: Settings) -> None:
     """Turn one value or a tuple into a list where a setting is a list, as in ``topk=20``, ``query_windows=(1, 3)``.
 
-    Afterwards ``transition`` always has a name.
+    Afterwards ``transition``, ``lr_schedule`` and ``preset`` always have a name.
     """
     for key in ("query_windows", "topk", "metrics"):
         value = config[key]
@@ -175,8 +178,9 @@ def normalise(config: Settings) -> None:
             config[key] = [value]
     if isinstance(config["alpha"], tuple):
         config["alpha"] = list(config["alpha"])
-    if config["transition"] is None:  # as the text "none" is read
-        config["transition"] = "none"
+    for key in ("transition", "lr_schedule", "preset"):
+        if config[key] is None:  # as the text "none" is read
+            config[key] = "none"
 
 
 def check_settings(config: Settings) -> None:

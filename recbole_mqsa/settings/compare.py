@@ -9,7 +9,7 @@ VOLATILE = {
     *("device", "gpu_id", "use_gpu", "nproc", "local_rank", "offset"),
     *("log_wandb", "wandb_project", "show_progress", "state"),
     "softmax_block",
-    "state_interval",
+    *("state_interval", "rank_timeout"),
 }
 """Settings that change where and how a run computes and what it prints, but not its results."""
 

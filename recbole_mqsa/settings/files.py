@@ -12,10 +12,19 @@ import yaml
 from ..errors import UserError
 from ..interfaces import Json
 from . import locations
+from .presets import preset_files
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads plain data only."""
+    """Reads plain data only, and no key twice: of two values yaml would silently take the second."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Json:
+        keys: set[object] = set()
+        for key, _ in node.value:
+            if key.value in keys:
+                raise yaml.MarkedYAMLError(problem=f"'{key.value}' comes twice", problem_mark=key.start_mark)
+            keys.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 # Yaml 1.1 reads 1e-3 as text, as it has no decimal point. RecBole and its files take it for a number.
@@ -68,11 +77,12 @@ class Merging(Protocol):
 
 def beside(config: Merging, name: str) -> list[Path]:
     """Our files to read right after RecBole's file ``name``, while ``config`` reads its internal settings."""
+    preset = preset_files(config.external_config_dict.get("preset"), config.model, config.dataset)
     ours = {
         "overall.yaml": (locations.overall_file(),),
         # RecBole reads its own file of the model, if it has one, right before this one.
-        "sample.yaml": (locations.model_file(config.model), locations.dataset_file(config.dataset)),
-        f"{config.dataset}.yaml": (locations.dataset_file(config.dataset),),
+        "sample.yaml": (locations.model_file(config.model), locations.dataset_file(config.dataset), *preset),
+        f"{config.dataset}.yaml": (locations.dataset_file(config.dataset), *preset),
     }
     if name == "sample.yaml":  # that file does not load the time, without which nothing can be ordered
         fields = {**config.internal_config_dict, **config.external_config_dict}

@@ -18,6 +18,7 @@ from ..data.loader import MaskedEvalLoader, SequenceTrainLoader
 from ..data.sampled_loader import CandidateEvalLoader, PairEvalLoader
 from ..errors import UserError
 from ..interfaces import Loader, Loaders, Model, Settings
+from ..model.memory import attach_memory
 from ..model.transition import attach_transition
 from ..settings.spec import is_ours, is_served, needs_only_order, spec_of
 from .trainer import CountingTrainer, RunTrainer, SequenceTrainer
@@ -90,14 +91,14 @@ def _training_sampler(
 
 
 def build_model(config: Settings, dataset: Dataset) -> Model:
-    """The model that ``config`` names, with its transition terms, on its device.
+    """The model that ``config`` names, with its transition terms and its memory, on its device.
 
     Args:
         config: the settings.
         dataset: the training part.
     """
     model = get_model(config["model"])(config, dataset)
-    return attach_transition(model, config, dataset).to(config["device"])
+    return attach_memory(attach_transition(model, config, dataset), config, dataset).to(config["device"])
 
 
 def build_trainer(config: Settings, model: Model) -> RunTrainer:

@@ -65,6 +65,8 @@ class Resume:
             setattr(trainer, name, state[name])
         trainer.model.load_state_dict(state["model"])
         trainer.optimizer.load_state_dict(state["optimizer"])
+        if "progress" in state:
+            trainer.load_progress(state["progress"])
         train_data.generator.set_state(state["random"]["loader"].cpu())
         if group.is_main() and state.get("checkpoint") is not None:
             # The folder's own may be from an epoch after the state, which is still to be repeated.
@@ -79,6 +81,7 @@ class Resume:
         if state is None:
             return None
         other = differing(state["settings"], self.settings)
+        refuse_other_cosine(self.folder, state["settings"], other)
         if other and not (other == ["epochs"] and self.settings["epochs"] >= state["epoch"]):
             raise UserError(
                 f"{self.file.parent} was begun with other settings ({', '.join(other)}); use those, or another folder"
@@ -118,6 +121,7 @@ class Resume:
             **{name: getattr(trainer, name) for name in _COUNTERS},
             "model": trainer.model.state_dict(),
             "optimizer": trainer.optimizer.state_dict(),
+            "progress": trainer.progress(),
             "random": {**_get_random(), "loader": train_data.generator.get_state()},
             **({"others_random": others} if others else {}),
             "peak_memory_bytes": self.peak_memory_bytes(),
@@ -150,6 +154,23 @@ class Resume:
         return (
             f"interrupted; the state before epoch {self.epoch} is kept: go on with the same command and --resume "
             f"--output_dir={self.file.parent}"
+        )
+
+
+def refuse_other_cosine(folder: Path, settings: Json, other: list[str]) -> None:
+    """Refuse to go on with another number of epochs where the learning rate falls over all of them.
+
+    Args:
+        settings: those that the run in the folder was begun with.
+        other: the names of those that are different now.
+
+    Raises:
+        UserError: as above.
+    """
+    if other == ["epochs"] and settings.get("lr_schedule") == "cosine":
+        raise UserError(
+            f"the run in {folder} lowers its learning rate over {settings['epochs']} epochs (lr_schedule cosine); "
+            "leave epochs as they were, or use another folder"
         )
 
 

@@ -31,8 +31,9 @@ from ..runs.plots import plot_epochs
 from ..settings.compare import differing
 from ..settings.config import Config
 from .build import build_dataset, build_loaders, build_model, build_trainer
+from .fit_memory import fit_memory
 from .load import Loaded, load_run
-from .resume import SECONDS, Resume
+from .resume import SECONDS, Resume, refuse_other_cosine
 from .trainer import RunTrainer
 
 
@@ -135,6 +136,7 @@ def run(
         prepared = time.perf_counter()
         valid, history = _fitted(trainer, loaders, state, callback)
         state.finish(trainer, train_data, len(history))
+        fitted = fit_memory(trainer, train_data, valid_data)
         start = time.perf_counter()
         test = trainer.evaluate(test_data, show_progress=config["show_progress"])
         test_seconds = time.perf_counter() - start
@@ -148,6 +150,7 @@ def run(
             "epochs_run": len(history),
             "valid": plain(valid),
             "test": plain(test),
+            **plain(fitted),
             **_by_sample(config, folder, train_data, test_data, trainer.eval_collector.ranks),
             "users": {"valid": _users(valid_data), "test": _users(test_data)},
             "seconds": {
@@ -202,6 +205,7 @@ def _goes_on(finished: Json, config: Settings, folder: Path) -> bool:
     other = differing(finished["settings"], plain(config.final_config_dict))
     if not other:
         return False
+    refuse_other_cosine(folder, finished["settings"], other)
     if other != ["epochs"]:
         raise UserError(
             f"{folder} was finished with other settings ({', '.join(other)}); use those, or another folder"

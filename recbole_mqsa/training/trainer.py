@@ -19,12 +19,16 @@ from ..evaluation.collector import BestOfBlocks, RankCollector
 from ..evaluation.metrics import RunEvaluator
 from ..evaluation.ranking import BLOCK_USERS, FEW_USERS, Seen
 from ..interfaces import Batch, Json, Loader, Model, Settings
+from ..model.memory import attach_memory, memory_of
 from ..model.protocols import Factorised
 from ..parallel import group
 from ..parallel.sharding import own_rows, own_samples, with_batches_of
 from ..runs.checkpoints import safe_load
+from .averaging import AveragedWeights
 from .objective import Loss, Objective, examples_in
 from .row_adam import RowAdam
+from .schedule import LearningRate
+from .steps import use_tensorflow_epsilon
 
 Scores = tuple[Batch, Union[Tensor, BestOfBlocks], Tensor, Tensor]
 """A batch, its scores, and rows and items of the targets."""
@@ -39,11 +43,13 @@ class RunTrainer(Trainer):
     """
 
     def __init__(self, config: Settings, model: Model) -> None:
+        self.averaging = AveragedWeights(model, config["ema_decay"] or 0.0)
+        self.schedule = LearningRate(config)
         super().__init__(config, model)
         self.eval_collector, self.evaluator = RankCollector(config), RunEvaluator(config)
         self.history: list[Json] = []
         self.before_epoch: Callable[[int], None] | None = None
-        self._by_blocks = False
+        self._by_blocks, self._repeated = False, False
         self.objective = Objective(model, config, self._examples)
         _refuse_own_loops(type(self), self.objective, config)
         group.copy_from_main([*model.parameters(), *model.buffers()])
@@ -55,11 +61,13 @@ class RunTrainer(Trainer):
         return examples_in(interaction, self.config)
 
     def fit(self, train_data: Loader, *args: object, **kwargs: object) -> tuple[float, dict[str, float]]:
+        attach_memory(self.model, self.config, train_data._dataset)
         return super().fit(own_rows(train_data), *args, **kwargs)
 
     def _save_checkpoint(self, *args: object, **kwargs: object) -> None:
         if group.is_main():
-            super()._save_checkpoint(*args, **kwargs)
+            with self.averaging.applied():
+                super()._save_checkpoint(*args, **kwargs)
 
     @torch.no_grad()
     def evaluate(
@@ -69,6 +77,8 @@ class RunTrainer(Trainer):
         model_file: str | None = None,
         show_progress: bool = False,
     ) -> dict[str, float] | None:
+        if eval_data and load_best_model:
+            self.averaging.restart()  # what is loaded is an average already
         if eval_data and group.size() > 1:
             if load_best_model:
                 self._receive_best(model_file or self.saved_model_file)
@@ -78,7 +88,8 @@ class RunTrainer(Trainer):
         self._by_blocks = self._is_too_large(eval_data)
         if self._by_blocks:
             eval_data = with_batches_of(eval_data, min(BLOCK_USERS, self.config["eval_batch_size"]))
-        return super().evaluate(eval_data, load_best_model, model_file, show_progress)
+        with self.averaging.applied():
+            return super().evaluate(eval_data, load_best_model, model_file, show_progress)
 
     def _receive_best(self, file: str) -> None:
         """Load the checkpoint of the main process on all ranks, as other machines may not have the file."""
@@ -104,15 +115,21 @@ class RunTrainer(Trainer):
         with parametrize.cached():  # so that embeddings are smoothed once
             if self._by_blocks:
                 return self._ranked(*batched_data)
-            return super()._full_sort_batch_eval(batched_data)
+            interaction, scores, *positive = super()._full_sort_batch_eval(batched_data)
+        memory = memory_of(self.model)
+        if memory is not None:
+            scores = memory.add(scores, batched_data[0], self._repeated)
+        return interaction, scores, *positive
 
     def _ranked(
         self, interaction: Batch, seen: Seen | None, positive_u: Tensor, positive_i: Tensor
     ) -> Scores:
+        memory = memory_of(self.model)
+        raised = None if memory is None else memory.bonus(interaction).to(self.device)
         interaction, target = interaction.to(self.device), positive_i.to(self.device)
         seen = None if seen is None else (seen[0].to(self.device), seen[1].to(self.device))
         states, items = self.model.factors(interaction)
-        best = self.eval_collector.by_blocks(states, items, target, seen)
+        best = self.eval_collector.by_blocks(states, items, target, seen, raised)
         return interaction, best, positive_u, positive_i
 
     def _build_optimizer(self, **kwargs: object) -> torch.optim.Optimizer:
@@ -120,7 +137,25 @@ class RunTrainer(Trainer):
         if isinstance(optimizer, torch.optim.Adam):
             for parameters in optimizer.param_groups:
                 parameters["fused"] = True  # one pass over each weight instead of a dozen
+        optimizer = self._adapted(optimizer)
+        self.averaging.follow(optimizer)
+        self.schedule.follow(optimizer)
+        if self.config["adam_epsilon"] == "tensorflow":
+            use_tensorflow_epsilon(optimizer)
         return optimizer
+
+    def _adapted(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        """RecBole's optimiser, or one of ours of the same settings in its place."""
+        return optimizer
+
+    def progress(self) -> Json:
+        """What a resumed run needs besides weights, optimiser and counters."""
+        return {"averaging": self.averaging.state_dict(), "schedule": self.schedule.state_dict()}
+
+    def load_progress(self, progress: Json) -> None:
+        """Go on from what :meth:`progress` returned."""
+        self.averaging.load_state_dict(progress["averaging"])
+        self.schedule.load_state_dict(progress["schedule"])
 
     def _check_nan(self, loss: torch.Tensor) -> None:
         if torch.isnan(loss):
@@ -144,7 +179,9 @@ class RunTrainer(Trainer):
         start = time.perf_counter()
         losses = self._train_losses(train_data, epoch_idx, loss_func, show_progress)
         row = {"epoch": epoch_idx, "train_seconds": time.perf_counter() - start}
-        self.history.append({**row, **{f"loss_{name}": value for name, value in losses.items()}})
+        rate = self.schedule.of_epoch()
+        self.history.append({**row, **{f"loss_{name}": value for name, value in losses.items()}, **rate})
+        self.schedule.after_epoch()
         return tuple(losses.values())
 
     def _train_losses(
@@ -165,9 +202,14 @@ class RunTrainer(Trainer):
 
     def _valid_epoch(self, valid_data: Loader, show_progress: bool = False) -> tuple[float, dict[str, float]]:
         start = time.perf_counter()
-        score, result = super()._valid_epoch(valid_data, show_progress)
+        self._repeated = True
+        try:
+            score, result = super()._valid_epoch(valid_data, show_progress)
+        finally:
+            self._repeated = False
         if self.history:
             self.history[-1].update(valid_seconds=time.perf_counter() - start, **result)
+        self.schedule.after_evaluation(score)
         return score, result
 
 
@@ -190,8 +232,7 @@ def _refuse_own_loops(trainer: type, objective: Objective, config: Settings) -> 
 class SequenceTrainer(RunTrainer):
     """Trains a model that names the parts of its loss (``losses``) on whole sequences."""
 
-    def _build_optimizer(self, **kwargs: object) -> torch.optim.Optimizer:
-        optimizer = super()._build_optimizer(**kwargs)
+    def _adapted(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         return RowAdam(optimizer.param_groups) if self.config["sparse_gradients"] else optimizer
 
     def _examples(self, interaction: Batch) -> int:

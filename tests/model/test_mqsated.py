@@ -44,9 +44,12 @@ class Golden:
             "query_decay": 0.5, "hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0, "layer_norm_eps": 1e-24,
             "initializer_range": 0.01, "attention_groups": 3, "softmax_block": 5, "softmax_precision": "float32",
             "lambda_kd": float(d["lambda_kd"]), "tau": float(d["tau"]), "time_span": int(d["time_span"]),
+            "time_decay": 1.0, "backward_weight": 0.0,
             "transition": "ted", "distillation_heads": 0, "negatives": "full", "sparse_gradients": False,
         }  # fmt: skip
-        dataset = SimpleNamespace(num=lambda field: n_items + 1, transition_counts=lambda span: self.counts)
+        dataset = SimpleNamespace(
+            num=lambda field: n_items + 1, transition_counts=lambda *_, **__: self.counts
+        )
         self.model = MQSATED(config, dataset)
         self.parameters = dict(self.model.named_parameters())
         with torch.no_grad():

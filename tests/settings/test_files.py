@@ -19,6 +19,8 @@ from recbole_mqsa.settings.files import read_config_files, read_yaml
     ("content", "says"),
     [
         (b"tau: 0.1\nalpha: [0.5\nseed: 1\n", "mine.yaml, line 3: "),
+        (b"tau: 0.1\nalpha: 0.5\ntau: 0.2\n", "mine.yaml, line 3: 'tau' comes twice"),
+        (b"eval_args: {order: TO, order: RO}\n", "mine.yaml, line 1: 'order' comes twice"),
         (b"- tau\n", "mine.yaml is not a mapping; it needs lines like 'tau: 0.1'"),
         (b"tau: \xff", "mine.yaml, "),
         (b"tau: !!python/object/apply:os.getcwd []", "mine.yaml, line 1: could not determine a constructor"),

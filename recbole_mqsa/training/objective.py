@@ -39,11 +39,13 @@ class Objective:
     Attributes:
         names: the names of the parts, known after the first step; numbers from 1 if the model does not name them.
         is_models_own: whether it is the model's own loss and nothing else.
+        steps: how often the loss of a batch was computed.
     """
 
     def __init__(self, model: Model, config: Settings, examples: Callable[[Batch], int] = len) -> None:
         self.model, self.config, self.examples = model, config, examples
         self.names: list[str] = []
+        self.steps = 0
         self.terms = nn.ModuleDict()
         own: Loss = model.calculate_loss
         if isinstance(model, NamesItsLosses):
@@ -68,6 +70,7 @@ class Objective:
             loss = JointLoss(loss, self.model, self.config["USER_ID_FIELD"], self.examples)
 
         def parts(interaction: Batch) -> tuple[Tensor, ...]:
+            self.steps += 1
             with parametrize.cached():
                 losses = loss(interaction)
             losses = losses if isinstance(losses, tuple) else (losses,)

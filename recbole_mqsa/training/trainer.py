@@ -50,6 +50,7 @@ class RunTrainer(Trainer):
         self.history: list[Json] = []
         self.before_epoch: Callable[[int], None] | None = None
         self._by_blocks, self._repeated = False, False
+        self._epoch, self._steps_before = 0, 0
         self.objective = Objective(model, config, self._examples)
         _refuse_own_loops(type(self), self.objective, config)
         group.copy_from_main([*model.parameters(), *model.buffers()])
@@ -158,8 +159,21 @@ class RunTrainer(Trainer):
         self.schedule.load_state_dict(progress["schedule"])
 
     def _check_nan(self, loss: torch.Tensor) -> None:
-        if torch.isnan(loss):
-            raise UserError("the training loss became NaN; lower learning_rate, or raise tau if it is small")
+        """Refuse to go on with a loss that is no number; RecBole asks at each step."""
+        if not torch.isfinite(loss):
+            raise UserError(self._diverged(f"the training loss became {loss.item()}"))
+
+    def _check_weights(self) -> None:
+        """Refuse weights that are no numbers: the last step of an epoch is followed by no loss that would tell."""
+        for name, weight in self.model.named_parameters():
+            if not torch.isfinite(weight).all():
+                raise UserError(self._diverged(f"weights became NaN or infinite ({name})"))
+
+    def _diverged(self, what: str) -> str:
+        step = self.objective.steps - self._steps_before
+        where = f"{what} by step {step} of epoch {self._epoch} with learning_rate {self.optimizer.param_groups[0]['lr']:g}"
+        kept = "" if self.best_epoch is None else f"; {self.saved_model_file} keeps the best epoch, {self.best_epoch}"
+        return f"{where}; train anew with a lower learning_rate, or a higher tau if it is small{kept}"
 
     @property
     def best_epoch(self) -> int | None:
@@ -176,8 +190,10 @@ class RunTrainer(Trainer):
     ) -> tuple[float, ...]:
         if self.before_epoch is not None:
             self.before_epoch(epoch_idx)
+        self._epoch, self._steps_before = epoch_idx, self.objective.steps
         start = time.perf_counter()
         losses = self._train_losses(train_data, epoch_idx, loss_func, show_progress)
+        self._check_weights()
         row = {"epoch": epoch_idx, "train_seconds": time.perf_counter() - start}
         rate = self.schedule.of_epoch()
         self.history.append({**row, **{f"loss_{name}": value for name, value in losses.items()}, **rate})

@@ -17,6 +17,8 @@ from recbole_mqsa.errors import UserError
 
 TIMEOUT = 30.0  # seconds
 CHUNK = 1 << 16  # bytes
+MOST_UNPACKED = 200
+"""Times its own size that an archive may unpack to; tables of interactions take some ten times."""
 
 
 def needs_download(folder: Path, name: str) -> bool:
@@ -70,7 +72,8 @@ def _complete(folder: Path, name: str) -> bool:
 
 
 def _download(url: str, target: Path, name: str, timeout: float) -> None:
-    with urllib.request.urlopen(url, timeout=timeout) as response, target.open("wb") as file:
+    # The address is one of RecBole's list.
+    with urllib.request.urlopen(url, timeout=timeout) as response, target.open("wb") as file:  # nosec B310
         promised = response.headers.get("Content-Length")
         size = None if promised is None else int(promised)
         with tqdm(total=size, unit="B", unit_scale=True, desc=f"download {name}") as bar:
@@ -93,6 +96,7 @@ def _unpack(archive: Path, folder: Path, name: str) -> None:
             if path.name in files:
                 raise ValueError(f"the archive holds {path.name} twice")
             files[path.name] = info
+        _refuse_large(sum(info.file_size for info in files.values()), archive)
         stem = _common_stem([file for file in files if file.endswith(".inter")])
         for file, info in files.items():
             if file.startswith(f"{stem}."):
@@ -105,6 +109,15 @@ def _refuse_unsafe(info: zipfile.ZipInfo) -> None:
     path = PureWindowsPath(info.filename)  # handles both separators, and drive letters
     if path.anchor or ".." in path.parts or stat.S_ISLNK(info.external_attr >> 16):
         raise ValueError(f"the archive's entry {info.filename} leads out of its folder")
+
+
+def _refuse_large(unpacked: int, archive: Path) -> None:
+    """Refuse an archive that promises far more than it is, or more than the disk holds; no entry exceeds its promise."""
+    free = shutil.disk_usage(archive.parent).free
+    if unpacked > MOST_UNPACKED * archive.stat().st_size:
+        raise ValueError(f"the archive would unpack to {unpacked:,} bytes, more than {MOST_UNPACKED} times its size")
+    if unpacked > free:
+        raise ValueError(f"the archive unpacks to {unpacked:,} bytes, and {free:,} are free")
 
 
 def _common_stem(inter_files: list[str]) -> str:

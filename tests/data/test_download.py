@@ -24,9 +24,9 @@ ACTIONS = b"user_id:token\titem_id:token\ttimestamp:float\n" + b"".join(
 )
 
 
-def zipped(files: dict[str, bytes], link: str | None = None) -> bytes:
+def zipped(files: dict[str, bytes], link: str | None = None, method: int = zipfile.ZIP_STORED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
         if link is not None:
@@ -54,6 +54,7 @@ BODIES = {
     "/parent.zip": zipped({"../Toy.inter": ACTIONS}),
     "/absolute.zip": zipped({"/tmp/Toy.inter": ACTIONS}),
     "/drive.zip": zipped({"C:\\Toy.inter": ACTIONS}),
+    "/bomb.zip": zipped({"Toy.inter": ACTIONS + bytes(10**7)}, method=zipfile.ZIP_DEFLATED),
     "/link.zip": zipped({"Toy.inter": ACTIONS}, link="Toy.item"),
 }
 
@@ -120,6 +121,7 @@ def test_a_whole_archive_arrives_under_the_data_sets_name(
         ("absolute", "/tmp/Toy.inter leads out of its folder"),
         ("drive", "leads out of its folder"),
         ("link", "Toy.item leads out of its folder"),
+        ("bomb", "more than 200 times its size"),
         ("missing", "HTTP Error 404"),
     ],
 )

@@ -16,6 +16,7 @@ from ..interfaces import Settings
 from .metrics import METRICS
 from .rules import is_number, is_whole, number, one_of, switch, whole
 from .spec import RECBOLE_MODELS, Rule, is_ours, is_served, needs_only_order, spec_of
+from .unable import refuse_unable
 
 TRANSITIONS = ("ted", "grareg", "ges", "none")
 """The ways in which item transitions enter a model (``model/transition.py``)."""
@@ -193,6 +194,7 @@ def check_settings(config: Settings) -> None:
     Raises:
         UserError: one sentence with the key, its value and what it has to be.
     """
+    refuse_unable(config)
     normalise(config)
     given = getattr(config, "external_config_dict", {})
     defaults = getattr(config, "internal_config_dict", {})

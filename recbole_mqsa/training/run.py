@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ from ..runs.plots import plot_epochs
 from ..settings.compare import differing
 from ..settings.config import Config
 from .build import build_dataset, build_loaders, build_model, build_trainer
+from .faults import explained
 from .load import Loaded, load_run
 from .resume import SECONDS, Resume
 from .trainer import RunTrainer
@@ -120,9 +121,13 @@ def run(
         UserError: bad data, a model that needs other data, or ``output_dir`` holds another run.
     """
     begun = time.perf_counter()
-    with logs.quiet(), group.joined(config), _kept(config, output_dir, resume) as (folder, logger, finished):
+    with ExitStack() as held:
+        held.enter_context(logs.quiet())
+        held.enter_context(group.joined(config))
+        folder, logger, finished = held.enter_context(_kept(config, output_dir, resume))
         if finished is not None:
             return Run(folder, finished)
+        held.enter_context(explained(config, folder if group.is_main() else None))
         started = provenance.environment(command)
         logger.info(config)
         loaders, model, trainer = _built(config, folder, logger)

@@ -21,6 +21,7 @@ from ..data.identity import IDS, Identity
 from ..data.loader import MaskedEvalLoader
 from ..errors import UserError
 from ..evaluation import cost, slices
+from ..evaluation.masked import tell_of_masked
 from ..interfaces import Json, Loader, Loaders, Model, Settings
 from ..parallel import group
 from ..runs import folder as run_folder
@@ -261,6 +262,7 @@ def _load(config: Settings, folder: Path, logger: logging.Logger) -> Loaders:
         dataset = build_dataset(config, before.ids if before else None)
         logger.info(dataset)
         loaders = build_loaders(config, dataset)
+        tell_of_masked(*loaders[1:])
         _identify(dataset, before, folder)
         return loaders
     except UserError:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from helpers import sweep
 
+import recbole_mqsa
 from recbole_mqsa.errors import UserError
-from recbole_mqsa.settings.config import Config
 
 QUICK = ("DGCF", "EASE", "FDSA", "GRU4RecCPR", "Random", "SLIMElastic")
 """A model of each kind that needs care, beside those that are refused at once."""
@@ -44,14 +44,15 @@ def test_the_page_has_a_line_for_every_case() -> None:
 
 
 @pytest.mark.parametrize("model", AT_ONCE)
-def test_what_cannot_run_is_refused_before_data_is_read(model: str) -> None:
+def test_what_cannot_run_is_refused_before_data_is_read(model: str, tmp_path: Path) -> None:
     if model == "NCL" and importlib.util.find_spec("faiss"):
         pytest.skip("faiss is installed")
     with pytest.raises(UserError, match=f"model '{model}' (does not run here: it|needs the package faiss)"):
-        Config(model, "nowhere", config_dict={"data_path": "nowhere"})
+        recbole_mqsa.train(model, "nowhere", tmp_path / "run", data_path="nowhere")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("model", ["FM", "KGAT"])
 def test_models_of_features_and_graphs_are_refused_for_their_data(model: str) -> None:
     with pytest.raises(UserError, match=f"'{model}' does not run here: it needs more data than users, items"):
-        Config(model, "nowhere")
+        recbole_mqsa.train(model, "nowhere")

@@ -9,7 +9,7 @@ import recbole.data
 from recbole.data.dataset import Dataset
 from recbole.data.utils import _create_sampler, get_dataloader
 from recbole.sampler.sampler import AbstractSampler
-from recbole.utils import EvaluatorType, ModelType, get_model, get_trainer
+from recbole.utils import EvaluatorType, ModelType, get_trainer
 
 from ..data.dataset import SequenceDataset
 from ..data.identity import Ids
@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..interfaces import Loader, Loaders, Model, Settings
 from ..model.transition import attach_transition
 from ..settings.spec import is_ours, is_served, spec_of
+from ..settings.unable import refuse_unable
 from .suitable import refuse_unsuitable
 from .trainer import CountingTrainer, RunTrainer, SequenceTrainer
 
@@ -34,6 +35,7 @@ def build_dataset(config: Settings, known: Ids | None = None) -> Dataset:
     """
     if not is_served(config):
         return recbole.data.create_dataset(config)
+    refuse_unable(config)
     return SequenceDataset(config, known)
 
 
@@ -94,7 +96,7 @@ def build_model(config: Settings, dataset: Dataset) -> Model:
         UserError: RecBole's model cannot be trained on these data with these settings.
     """
     refuse_unsuitable(config, dataset)
-    model = get_model(config["model"])(config, dataset)
+    model = config.model_class(config, dataset)
     return attach_transition(model, config, dataset).to(config["device"])
 
 

@@ -31,6 +31,7 @@ from ..runs.plain import plain
 from ..runs.plots import plot_epochs
 from ..settings.compare import differing
 from ..settings.config import Config
+from ..settings.unable import refuse_unable
 from .build import build_dataset, build_loaders, build_model, build_trainer
 from .faults import explained
 from .load import Loaded, load_run
@@ -122,6 +123,7 @@ def run(
         UserError: bad data, a model that needs other data, or ``output_dir`` holds another run.
     """
     begun = time.perf_counter()
+    refuse_unable(config)
     with ExitStack() as held:
         held.enter_context(logs.quiet())
         held.enter_context(group.joined(config))

@@ -36,7 +36,7 @@ def test_they_are_those_in_the_history(name: str, block: int, monkeypatch: pytes
 @pytest.mark.parametrize("name", ["dup", "oneitem", "repeats"])
 def test_a_part_without_any_other_target_is_refused(name: str, tmp_path: Path) -> None:
     _, valid, test = loaders_of(name)
-    with pytest.raises(UserError, match="every target of the validation part is masked: each of its [0-9]+"):
+    with pytest.raises(UserError, match="every target of the validation part is masked: each of its "):
         masked.tell_of_masked(valid, test)
     masked.tell_of_masked(*loaders_of(name, mask_seen=False)[1:])
     with pytest.raises(UserError, match="set mask_seen to False, or rm_dup_inter to 'first'"):

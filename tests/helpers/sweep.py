@@ -68,7 +68,7 @@ def outcome(model: str, more: dict[str, Any], folder: Path) -> str:
     own = locations.recbole_file("model", f"{model}.yaml")
     keys = set(re.findall(r"^(\w+):", own.read_text(encoding="utf-8"), re.M)) if own.is_file() else set()
     small = {key: value for key, value in SMALL.items() if key in keys and model != "ConvNCF"}
-    settings = {**TINY, **small, "valid_metric": "AUC" if model == "DIN" else "NDCG@5", **more}
+    settings = {**TINY, **small, "valid_metric": "AUC" if model in ("DIEN", "DIN") else "NDCG@5", **more}
     quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
     try:
         with quiet[0], quiet[1]:

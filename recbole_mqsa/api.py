@@ -62,6 +62,8 @@ def train(
         allow_unknown=allow_unknown,
         defaults={"model": MODEL, "dataset": DATASET},
     )
+    if "checkpoint_dir" in config.external_config_dict:
+        raise UserError("checkpoint_dir is RecBole's; name a run's folder with output_dir")
     if (config["nproc"] or 1) == 1 or group.place() is not None:
         return run(config, output_dir, callback, resume, command)
     if callback is not None:

@@ -81,6 +81,10 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = CO
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still holds
         return PIPE_CLOSED
+    except OSError as error:
+        if "--debug" in words or error.filename is None:
+            raise
+        return _end(f"{os.fsdecode(error.filename)}: {error.strerror}; correct its path or its rights", 2)
 
 
 def _run(words: Sequence[str], commands: Mapping[str, Command]) -> int:

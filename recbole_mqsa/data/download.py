@@ -112,10 +112,12 @@ def _refuse_unsafe(info: zipfile.ZipInfo) -> None:
 
 
 def _refuse_large(unpacked: int, archive: Path) -> None:
-    """Refuse an archive that promises far more than it is, or more than the disk holds; no entry exceeds its promise."""
+    """Refuse an archive that would unpack to far more than itself, or to more than the disk holds."""
     free = shutil.disk_usage(archive.parent).free
     if unpacked > MOST_UNPACKED * archive.stat().st_size:
-        raise ValueError(f"the archive would unpack to {unpacked:,} bytes, more than {MOST_UNPACKED} times its size")
+        raise ValueError(
+            f"the archive would unpack to {unpacked:,} bytes, more than {MOST_UNPACKED} times its size"
+        )
     if unpacked > free:
         raise ValueError(f"the archive unpacks to {unpacked:,} bytes, and {free:,} are free")
 

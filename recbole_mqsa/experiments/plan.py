@@ -14,6 +14,7 @@ from ..runs.atomic import write_text
 from ..runs.plain import plain
 from ..settings.compare import differing
 from ..settings.config import Config
+from ..settings.unable import refuse_unable
 from .trials import BENCHMARK, Trial, Variant
 
 
@@ -47,6 +48,7 @@ def check_settings_of(trials: Sequence[Trial], settings: Json, allow_unknown: bo
         model, given = trial.variant.model, {**settings, **trial.variant.settings, "seed": trial.seed}
         try:
             config = Config(model, trial.dataset, command_line=given, allow_unknown=allow_unknown)
+            refuse_unable(config)
         except UserError as error:
             raise UserError(f"variant '{trial.variant.name}' on {trial.dataset}: {error}") from error
         if trial.finished:

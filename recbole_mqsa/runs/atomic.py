@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Callable
 
@@ -19,14 +19,32 @@ def write_whole(file: Path, write: Callable[[Path], object], former: Path | None
     """Replace ``file`` by what ``write`` writes to a draft beside it: readers see the old file or the new one.
 
     The draft is on the disk before it takes the file's place, so that no crash leaves an empty file.
+
+    Raises:
+        UserError: the disk is full, or the folder cannot be written; the draft is gone.
     """
     draft = file.with_name(f"{file.name}.part")
-    write(draft)
-    with draft.open("rb") as written:
-        os.fsync(written.fileno())
-    if former is not None and file.exists():
-        os.replace(file, former)
-    os.replace(draft, file)
+    try:
+        write(draft)
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        if former is not None and file.exists():
+            os.replace(file, former)
+        os.replace(draft, file)
+    except (OSError, RuntimeError) as problem:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        if isinstance(problem, RuntimeError) and _TORCH_WRITES not in str(problem):
+            raise
+        why = getattr(problem, "strerror", None) or "the disk may be full"
+        raise UserError(
+            f"{file} cannot be written ({why}); make room there or correct the folder's rights, and start again "
+            "(train goes on with --resume)"
+        ) from problem
+
+
+_TORCH_WRITES = "inline_container"
+"""The file of torch's that names itself when it cannot write."""
 
 
 def write_text(file: Path, text: str) -> None:

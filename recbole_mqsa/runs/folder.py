@@ -42,8 +42,8 @@ def claimed(
     """Create the folder of one run and keep all other runs out of it.
 
     Without ``output_dir`` it is a new one below ``runs/``. If the run ends in a :class:`UserError` before its first
-    checkpoint, a folder created here is removed again. With ``resume`` the folder may hold an unfinished run, unless
-    another process is writing it.
+    checkpoint or state, a folder created here is removed again. With ``resume`` the folder may hold an unfinished run,
+    unless another process is writing it.
 
     Raises:
         UserError: ``output_dir`` holds a run, finished or not, or cannot be created.
@@ -66,7 +66,7 @@ def claimed(
         try:
             yield folder
         except UserError:
-            if not (folder / CHECKPOINT).exists():
+            if not any((folder / name).exists() for name in (CHECKPOINT, "state.pth")):
                 shutil.rmtree(folder, ignore_errors=True) if new else (folder / LOG).unlink(missing_ok=True)
             raise
 

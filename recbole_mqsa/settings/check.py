@@ -6,7 +6,7 @@ A model's own rules are in its ``spec``. To check a new setting, add a rule ther
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from recbole.evaluator.register import metric_types
 from recbole.utils import EvaluatorType, ModelType
@@ -15,8 +15,10 @@ from ..errors import UserError
 from ..interfaces import Settings
 from .accuracy import ACCURACY
 from .metrics import METRICS
+from .ranges import rules_of
 from .rules import is_number, is_whole, number, one_of, switch, whole
-from .spec import RECBOLE_MODELS, Rule, is_ours, reads_our_data, spec_of
+from .spec import RECBOLE_MODELS, Rule, is_ours, is_served, reads_our_data, spec_of
+from .support import refuse_ignored
 
 TRANSITIONS = ("ted", "grareg", "ges", "none")
 """The ways in which item transitions enter a model (``model/transition.py``)."""
@@ -62,6 +64,35 @@ def _is_device(device: object, _: Settings) -> bool:
     return re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(device)) is not None
 
 
+def _are_gpus(numbers: object, _: Settings) -> bool:
+    several = numbers if isinstance(numbers, (list, tuple)) else str(numbers).split(",")
+    return numbers == "" or all(re.fullmatch(r"\s*-?\d+\s*", str(number)) for number in several)
+
+
+def _draws_negatives(given: object, _: Settings) -> bool:
+    if not isinstance(given, Mapping) or not set(given) <= _NEGATIVES_OF.keys():
+        return given == "None"
+    return all(_NEGATIVES_OF[key](value) for key, value in given.items())
+
+
+_NEGATIVES_OF: Mapping[str, Callable[[object], bool]] = {
+    "distribution": lambda name: name in ("uniform", "popularity", "none", "None", None),
+    "sample_num": lambda many: many == "none" or is_whole(many, 1),
+    "alpha": lambda power: power == "none" or is_number(power),
+    "dynamic": lambda value: isinstance(value, bool),
+    "candidate_num": lambda many: is_whole(many, 0),
+}
+_NEGATIVES = (
+    "None, or a mapping with distribution uniform or popularity, sample_num, alpha, dynamic, candidate_num"
+)
+
+
+def _clips(given: object, _: Settings) -> bool:
+    if not isinstance(given, Mapping) or not {"max_norm"} <= given.keys() <= {"max_norm", "norm_type"}:
+        return False
+    return all(is_number(value) and value > 0 for value in given.values())
+
+
 def _is_mapping(value: object, _: Settings) -> bool:
     return isinstance(value, Mapping)
 
@@ -99,7 +130,7 @@ _MAPPINGS: tuple[str, ...] = (
     "discretization",
 )
 
-_REMOVABLE = {*_INTERVALS, *_MAPPINGS}
+_REMOVABLE = {*_INTERVALS, *_MAPPINGS, "train_neg_sample_args"}
 
 EVERY_MODEL: tuple[Rule, ...] = (
     *whole(0, "seed", "epochs", "stopping_step", "eval_step", "worker", "metric_decimal_place"),
@@ -107,7 +138,12 @@ EVERY_MODEL: tuple[Rule, ...] = (
     *whole(2, "MAX_ITEM_LIST_LENGTH"),
     *number("above 0", lambda value: value > 0, "learning_rate", "rank_timeout"),
     *number("of at least 0", lambda value: value >= 0, "weight_decay", "state_interval"),
-    *switch("mask_seen", "repeatable", "show_progress"),
+    *whole(0, "loss_decimal_place"),
+    *switch("mask_seen", "repeatable", "show_progress", "use_gpu", "shuffle", "reproducibility", "log_wandb"),
+    *switch("enable_amp", "enable_scaler", "require_pow", "filter_inter_by_user_or_item", "normalize_all"),
+    ("gpu_id", _are_gpus, "the number of a GPU, or several as in '0,1'"),
+    ("train_neg_sample_args", _draws_negatives, _NEGATIVES),
+    ("clip_grad_norm", _clips, "a mapping with max_norm above 0, as {{'max_norm': 5}}"),
     one_of("long_sequences", "last", "windows"),
     (
         "negatives",
@@ -192,6 +228,7 @@ def check_settings(config: Settings) -> None:
     Raises:
         UserError: one sentence with the key, its value and what it has to be.
     """
+    refuse_ignored(config)
     normalise(config)
     given = getattr(config, "external_config_dict", {})
     defaults = getattr(config, "internal_config_dict", {})
@@ -200,6 +237,7 @@ def check_settings(config: Settings) -> None:
         *EVERY_MODEL,
         *(WITH_TRANSITION if ours or chosen else ()),
         *spec_of(config.model_class).rules,
+        *(rules_of(config.model_class) if is_served(config) and not ours else ()),
     )
     for key, test, need in rules:
         value = config[key]

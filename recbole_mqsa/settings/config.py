@@ -15,9 +15,10 @@ from ..interfaces import Json
 from .check import check_settings
 from .device import choose_device
 from .files import read_config_files
-from .keys import keys_of
+from .keys import OF_SOME_MODELS, keys_of
 from .literals import literal
 from .names import hint, model_names
+from .support import refuse_foreign
 
 OPTIONS = ("allow_unknown", "config_files", "dataset", "debug", "model", "output_dir", "resume")
 """The options of ``train``: no settings, but what a mistyped setting may have been meant to be."""
@@ -96,9 +97,13 @@ class Config(recbole.config.Config):
         self.final_config_dict.update(model=self.model, dataset=self.dataset)
         if not self._allow_unknown:
             self._refuse_unknown()
+            refuse_foreign(self)
         self._spare_negatives()
         check_settings(self)
+        folder = Path(str(self["data_path"])) / "ml-100k"
         super()._set_default_parameters()
+        if "data_path" in self.external_config_dict and self.dataset == "ml-100k" and folder.is_dir():
+            self.final_config_dict["data_path"] = str(folder)  # RecBole always takes the copy that it brings
 
     def _refuse_unknown(self) -> None:
         """Raise for the first of the user's keys that no yaml file, no list of RecBole's and no code knows."""
@@ -108,6 +113,10 @@ class Config(recbole.config.Config):
             known |= keys_of(self.model_class)
         for key in unknown:
             if key not in known:
+                if key in OF_SOME_MODELS:
+                    raise UserError(
+                        f"{self.model} has no setting '{key}'; leave it out (--help lists its settings)"
+                    )
                 raise UserError(
                     f"unknown setting '{key}'{hint(str(key), map(str, known.union(OPTIONS)))} "
                     f"(train --help lists the settings; --allow_unknown lets those of other plugins pass)"

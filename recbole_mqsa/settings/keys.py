@@ -35,6 +35,9 @@ _TRANSFORMED = (
 RECBOLE = frozenset((*_RUN, *_DATA, *_TRAINERS, *_TRANSFORMED))
 """What RecBole's code reads for every model."""
 
+OF_SOME_MODELS = frozenset((*_TRAINERS, "ft_ratio", "mask_ratio"))
+"""Of those, what only some models have: it is in their yaml files, and for any other it is no setting."""
+
 OURS = frozenset({"negatives", "sparse_gradients"})
 """What this package reads for every model: one that draws no items refuses them with a sentence of its own."""
 
@@ -46,6 +49,8 @@ OF_MODULES = {
     "recbole.model.sequential_recommender.fearec": frozenset({"contrast", "sim", "use_filter"}),
 }
 """What the module of a model reads besides the keys of the model's yaml file."""
+_BESIDES = frozenset({"AbstractRecommender", "GeneralRecommender", "SequentialRecommender"})
+"""Classes in a module of those that read nothing of the kind."""
 
 
 def keys_of(model_class: type) -> set[str]:
@@ -53,11 +58,13 @@ def keys_of(model_class: type) -> set[str]:
 
     A class that is neither RecBole's nor ours has no yaml file and no entry above: its source is searched.
     """
-    known = set(RECBOLE | OURS)
+    known = set(RECBOLE - OF_SOME_MODELS | OURS)
     for base in model_class.__mro__:
         package = base.__module__.partition(".")[0]
         if package in ("recbole", "recbole_mqsa"):
-            known |= OF_MODULES.get(base.__module__, frozenset()) | yaml_keys(base.__name__)
+            known |= yaml_keys(base.__name__)
+            if base.__name__ not in _BESIDES:
+                known |= OF_MODULES.get(base.__module__, frozenset())
         elif package not in ("abc", "builtins", "torch", "typing"):
             known |= _in_source_of(base)
     return known

@@ -57,8 +57,11 @@ def is_served(config: Settings) -> bool:
 
 
 def needs_only_order(config: Settings) -> bool:
-    """Whether a model reads nothing but users, items and their order."""
-    return config["MODEL_TYPE"] in (ModelType.GENERAL, ModelType.SEQUENTIAL)
+    """Whether a model reads nothing but users, items and, if it is sequential, their order.
+
+    RecBole's kind TRADITIONAL are general models that compute their scores at once, such as ItemKNN and EASE.
+    """
+    return config["MODEL_TYPE"] in (ModelType.GENERAL, ModelType.SEQUENTIAL, ModelType.TRADITIONAL)
 
 
 def reads_our_data(config: Settings) -> bool:

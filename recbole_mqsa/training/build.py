@@ -6,11 +6,10 @@ from collections.abc import Callable
 from functools import partial
 
 import recbole.data
-import recbole.data.dataset
 from recbole.data.dataset import Dataset
 from recbole.data.utils import _create_sampler, get_dataloader
 from recbole.sampler.sampler import AbstractSampler
-from recbole.utils import EvaluatorType, ModelType, get_model, get_trainer
+from recbole.utils import EvaluatorType, ModelType, get_trainer
 
 from ..data.dataset import SequenceDataset
 from ..data.identity import Ids
@@ -20,7 +19,9 @@ from ..errors import UserError
 from ..interfaces import Loader, Loaders, Model, Settings
 from ..model.memory import attach_memory
 from ..model.transition import attach_transition
-from ..settings.spec import is_ours, is_served, needs_only_order, spec_of
+from ..settings.spec import is_ours, is_served, spec_of
+from ..settings.unable import refuse_unable
+from .suitable import refuse_unsuitable
 from .trainer import CountingTrainer, RunTrainer, SequenceTrainer
 
 TRAINERS = {"samples": RunTrainer, "sequences": SequenceTrainer, "counts": CountingTrainer}
@@ -31,16 +32,11 @@ def build_dataset(config: Settings, known: Ids | None = None) -> Dataset:
     """The data set of a run: ours for every model that we serve, else RecBole's.
 
     Raises:
-        UserError: the model reads more than users, items and their order.
+        UserError: bad data.
     """
     if not is_served(config):
         return recbole.data.create_dataset(config)
-    own = hasattr(recbole.data.dataset, f"{config.model}Dataset") and not is_ours(config.model_class)
-    if own or not needs_only_order(config):
-        raise UserError(
-            f"model '{config.model}' needs more data than users, items and their order; run it with "
-            "recbole.quick_start.run_recbole after importing recbole_mqsa"
-        )
+    refuse_unable(config)
     return SequenceDataset(config, known)
 
 
@@ -96,8 +92,12 @@ def build_model(config: Settings, dataset: Dataset) -> Model:
     Args:
         config: the settings.
         dataset: the training part.
+
+    Raises:
+        UserError: RecBole's model cannot be trained on these data with these settings.
     """
-    model = get_model(config["model"])(config, dataset)
+    refuse_unsuitable(config, dataset)
+    model = config.model_class(config, dataset)
     return attach_memory(attach_transition(model, config, dataset), config, dataset).to(config["device"])
 
 

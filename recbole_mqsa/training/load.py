@@ -17,6 +17,7 @@ from ..runs.folder import CHECKPOINT
 from ..runs.logs import quiet
 from ..settings.config import Config
 from .build import build_dataset, build_loaders, build_model
+from .faults import explained
 
 # Settings that RecBole's Config derives by itself and must not be given.
 _DERIVED = {
@@ -85,7 +86,8 @@ def _rebuilt(checkpoint: Json, folder: Path, data_path: str | os.PathLike[str] |
     if identity is not None:
         identity.check(dataset, folder)
     init_seed(config["seed"], config["reproducibility"])
-    model = build_model(config, loaders[0]._dataset)
+    with explained(config):
+        model = build_model(config, loaders[0]._dataset)
     model.load_state_dict(checkpoint["state_dict"])
     model.load_other_parameter(checkpoint.get("other_parameter"))
     return Loaded(config, model, dataset, loaders)

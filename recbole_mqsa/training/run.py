@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from ..data.identity import IDS, Identity
 from ..data.loader import MaskedEvalLoader
 from ..errors import UserError
 from ..evaluation import cost, slices
+from ..evaluation.masked import tell_of_masked
 from ..interfaces import Json, Loader, Loaders, Model, Settings
 from ..parallel import group
 from ..runs import folder as run_folder
@@ -30,7 +31,9 @@ from ..runs.plain import plain
 from ..runs.plots import plot_epochs
 from ..settings.compare import differing
 from ..settings.config import Config
+from ..settings.unable import refuse_unable
 from .build import build_dataset, build_loaders, build_model, build_trainer
+from .faults import explained
 from .fit_memory import fit_memory
 from .load import Loaded, load_run
 from .resume import SECONDS, Resume, refuse_other_cosine
@@ -121,9 +124,14 @@ def run(
         UserError: bad data, a model that needs other data, or ``output_dir`` holds another run.
     """
     begun = time.perf_counter()
-    with logs.quiet(), group.joined(config), _kept(config, output_dir, resume) as (folder, logger, finished):
+    refuse_unable(config)
+    with ExitStack() as held:
+        held.enter_context(logs.quiet())
+        held.enter_context(group.joined(config))
+        folder, logger, finished = held.enter_context(_kept(config, output_dir, resume))
         if finished is not None:
             return Run(folder, finished)
+        held.enter_context(explained(config, folder if group.is_main() else None))
         started = provenance.environment(command)
         logger.info(config)
         loaders, model, trainer = _built(config, folder, logger)
@@ -260,6 +268,7 @@ def _load(config: Settings, folder: Path, logger: logging.Logger) -> Loaders:
         dataset = build_dataset(config, before.ids if before else None)
         logger.info(dataset)
         loaders = build_loaders(config, dataset)
+        tell_of_masked(*loaders[1:])
         _identify(dataset, before, folder)
         return loaders
     except UserError:

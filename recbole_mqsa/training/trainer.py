@@ -170,9 +170,10 @@ class RunTrainer(Trainer):
                 raise UserError(self._diverged(f"weights became NaN or infinite ({name})"))
 
     def _diverged(self, what: str) -> str:
-        step = self.objective.steps - self._steps_before
-        where = f"{what} by step {step} of epoch {self._epoch} with learning_rate {self.optimizer.param_groups[0]['lr']:g}"
-        kept = "" if self.best_epoch is None else f"; {self.saved_model_file} keeps the best epoch, {self.best_epoch}"
+        step, rate = self.objective.steps - self._steps_before, self.optimizer.param_groups[0]["lr"]
+        where = f"{what} by step {step} of epoch {self._epoch} with learning_rate {rate:g}"
+        best = self.best_epoch
+        kept = "" if best is None else f"; {self.saved_model_file} keeps the best epoch, {best}"
         return f"{where}; train anew with a lower learning_rate, or a higher tau if it is small{kept}"
 
     @property

@@ -22,6 +22,12 @@ MAPPINGS = (
 )
 
 
+SWITCHES = (
+    *("use_gpu", "shuffle", "reproducibility", "log_wandb", "enable_amp", "enable_scaler", "require_pow"),
+    *("filter_inter_by_user_or_item", "normalize_all"),
+)
+
+
 class Settings(dict[str, Any]):
     """A model's settings with some of the user's, as ``check_settings`` reads them: without a Config for each case."""
 
@@ -115,6 +121,9 @@ REFUSED: dict[str, list[Any]] = {
     "repeatable": [0],
     "show_progress": ["no"],
     "metric_decimal_place": [-1],
+    "loss_decimal_place": [-1, 2.5],
+    **{key: ["maybe", 1, 0] for key in SWITCHES},
+    "gpu_id": ["abc", 0.5, True],
     "topk": [[0], [], [5, "a"], 2.5],
     "metrics": [["HR"], [], ["NDCG", "AUC"], ["AUC"], ["LogLoss"]],
     "tail_ratio": [0, -0.1, "many"],
@@ -128,7 +137,13 @@ REFUSED: dict[str, list[Any]] = {
         "TO",
     ],
     "loss_type": ["BPR"],
-    "train_neg_sample_args": [{"distribution": "uniform"}, {"sample_num": 2}],
+    "train_neg_sample_args": [
+        {"distribution": "uniform"},
+        {"sample_num": 2},
+        {"dynamic": 1},
+        {"number": 2},
+        "some",
+    ],
     "benchmark_filename": [["train", "valid", "test"]],
     "save_dataloaders": [True],
     "dataloaders_save_path": ["loaders.pth"],

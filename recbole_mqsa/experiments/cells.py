@@ -50,6 +50,26 @@ class Trial:
         return _read(self.folder / RESULT, "remove the folder and run the benchmark again")
 
     @property
+    def title(self) -> str:
+        return f"{self.dataset}  {self.variant.name}  seed {self.seed}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant.name} on {self.dataset}, seed {self.seed}"
+
+    @property
+    def outcome(self) -> str:
+        """What a finished trial found, in the metric that chose its epoch."""
+        metric = str(self.result["settings"]["valid_metric"]).lower()
+        score = (self.result["test"] or {}).get(metric)
+        return f"test {metric.upper()} {score:.4f}" if score is not None else "not tested"
+
+    @property
+    def seconds(self) -> float:
+        """How long a finished trial took."""
+        return float(sum(self.result["seconds"].values()))
+
+    @property
     def failure(self) -> str | None:
         """Why the trial failed: the first line of ``failed.txt``, unless a later attempt finished."""
         if self.finished:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +76,12 @@ def carry_out(
     if given.dry_run:
         print("\n".join(study.outlook()))
         return 0
-    return 0 if study.run(_say, _watch if sys.stdout.isatty() else None) else 1
+    return 0 if study.run(*speakers()) else 1
+
+
+def speakers() -> tuple[Callable[[str], None], Callable[[str], None] | None]:
+    """What shows the lines that stay, and those that last until the next, of which only a terminal is told."""
+    return _say, _watch if sys.stdout.isatty() else None
 
 
 def _of_every_run(command: str, config_files: list[str], settings: Json) -> Json:

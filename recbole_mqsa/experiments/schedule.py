@@ -32,7 +32,8 @@ class Job(Protocol):
     """What runs in a process of its own: a benchmark's trial, or another program's that is like one.
 
     Attributes:
-        finished: whether it has done what it was to do; ``outcome`` then says what it found, ``seconds`` how long it took.
+        finished: whether it has done what it was to do.
+        outcome, seconds: what a finished one found, and how long it took.
         title, name: how a line begins that is about it, and what it is called within one.
     """
 
@@ -213,13 +214,20 @@ class Queue(Generic[J]):
 def train_command(trial: Trial, settings: Json, flags: Iterable[str] = ()) -> list[str]:
     """The command line that runs a trial, as its ``result.json`` records it."""
     given = {**settings, **trial.variant.settings, "seed": trial.seed}
-    options = {"model": trial.variant.model, "dataset": trial.dataset, "output_dir": str(trial.folder)}
+    words = command_of(trial.variant.model, trial.dataset, trial.folder, given, flags)
+    return [sys.executable, "-m", PACKAGE.name, *words, "--show_progress=False"]
+
+
+def command_of(
+    model: str, dataset: str, folder: Path, settings: Json, flags: Iterable[str] = ()
+) -> list[str]:
+    """What follows the program's name to begin or continue a run."""
+    options = {"model": model, "dataset": dataset, "output_dir": str(folder)}
     return [
-        *(sys.executable, "-m", PACKAGE.name, "train", "--resume"),
+        *("train", "--resume"),
         *(f"--{flag}" for flag in flags),
         *(f"--{key}={value}" for key, value in options.items()),
-        *(f"--{key}={value!r}" for key, value in given.items()),
-        "--show_progress=False",
+        *(f"--{key}={value!r}" for key, value in settings.items()),
     ]
 
 

@@ -153,7 +153,11 @@ def run(
             "epochs_run": len(history),
             "valid": plain(valid),
             "test": plain(tested),
-            **(_by_sample(config, folder, train_data, test_data, trainer.eval_collector.ranks) if test else {}),
+            **(
+                _by_sample(config, folder, train_data, test_data, trainer.eval_collector.ranks)
+                if test
+                else {}
+            ),
             "users": {"valid": _users(valid_data), **({"test": _users(test_data)} if test else {})},
             "seconds": {
                 "preparation": prepared - begun,

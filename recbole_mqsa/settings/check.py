@@ -14,7 +14,8 @@ from recbole.utils import EvaluatorType, ModelType
 from ..errors import UserError
 from ..interfaces import Settings
 from .metrics import METRICS
-from .rules import is_number, is_whole, number, one_of, switch, whole
+from .numbers import is_number, is_whole
+from .rules import number, one_of, switch, whole
 from .spec import RECBOLE_MODELS, Rule, is_ours, is_served, needs_only_order, spec_of
 
 TRANSITIONS = ("ted", "grareg", "ges", "none")

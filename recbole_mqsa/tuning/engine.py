@@ -123,6 +123,7 @@ class Engine:
         reason: str | None = None,
     ) -> None:
         """Record the end of a trial, with ``FIGURES`` as far as they are known, unless it has ended already."""
+        from optuna.samplers import RandomSampler
         from optuna.trial import TrialState
 
         frozen, known = self._frozen(number), dict(figures or {})
@@ -131,6 +132,8 @@ class Engine:
         for name, value in {**known, REASON: reason}.items():
             if value is not None:
                 self.study._storage.set_trial_user_attr(frozen._trial_id, name, value)
+        # Drawing is over, and some samplers stop the study at the end of their last trial, which only its own loop can.
+        self.study.sampler = RandomSampler()
         ends = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         self.study.tell(number, known["value"] if state == "finished" else None, state=ends[state])
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Union
 
 from ..errors import UserError
-from ..settings.rules import is_number, is_whole
+from ..settings.numbers import is_number, is_whole
 
 DIGITS = 6
 """A drawn number is rounded to so many significant digits, so that it can be read and repeated."""
@@ -74,7 +74,6 @@ class Range:
     Args:
         step: the distance of the values from ``low`` on; None lets it take any number.
         log: whether each factor is as likely as any other, rather than each difference.
-        whole: whether the numbers are whole; they are if all that is given is.
     """
 
     key: str
@@ -117,7 +116,9 @@ class Range:
         if self.step is None:
             return self.high
         steps = math.floor((self.high - self.low) / self.step + 1e-9)
-        return self.low + steps * self.step
+        return (
+            int(self.low + steps * self.step) if self.whole else float(f"{self.low + steps * self.step:.12g}")
+        )
 
     def value_of(self, drawn: Scalar) -> float:
         """A drawn number, rounded for its readers; it stays within the range."""

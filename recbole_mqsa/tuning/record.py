@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,5 +99,9 @@ def best_yaml(plan: Plan, best: Tried, count: int) -> str:
 
 
 def _lines(settings: Json) -> str:
-    text = yaml.safe_dump(settings, sort_keys=False, default_flow_style=None, allow_unicode=True, width=1000)
-    return str(text)
+    """A line for each setting, lists within it."""
+    lines = []
+    for key, value in settings.items():
+        text = yaml.safe_dump({key: value}, default_flow_style=True, allow_unicode=True, width=math.inf)
+        lines.append(text.strip()[1:-1] + "\n")  # without the braces
+    return "".join(lines)

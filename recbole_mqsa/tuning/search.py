@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -87,8 +87,7 @@ class _Trials(Queue[Slot]):
         engine = self.search.engine
         slot.tried = engine.draw() if slot.tried is None else engine.complete(slot.number)
         self.search.note()
-        words = [engine.place, str(slot.number), str(slot.folder)]
-        return [sys.executable, "-m", f"{PACKAGE.name}.tuning.worker", *words]
+        return [*self.search.worker, engine.place, str(slot.number), str(slot.folder)]
 
     def end(self, one: Running) -> str | None:
         slot = one.trial
@@ -113,6 +112,7 @@ class Search:
         jobs: how many run at once, with the cores divided among them.
         seeds: with how many fresh seeds the best settings are tested, beside the model's own.
         callback: gets the record of each trial that ends.
+        worker: the program that runs a trial, given storage, number and folder.
     """
 
     folder: Path
@@ -122,6 +122,7 @@ class Search:
     seeds: int = 3
     resume: bool = False
     callback: Callable[[Tried], None] | None = None
+    worker: Sequence[str] = (sys.executable, "-m", f"{PACKAGE.name}.tuning.worker")
 
     @cached_property
     def engine(self) -> Engine:

@@ -91,9 +91,9 @@ def _recbole_lines(file: Path) -> list[Parameter]:
 def _recbole_line(line: str, where: str) -> Parameter:
     words = line.split(maxsplit=2)
     if len(words) < 3 or words[1] not in _KINDS:
-        kind = words[1] if len(words) > 1 else ""
-        known = f"'{kind}' is none of {', '.join(_KINDS)}" if kind else "it has one word"
-        raise UserError(f"{where}{known}; a line looks like 'learning_rate loguniform -8,0'")
+        short = "it has one word" if len(words) == 1 else "it has two words"
+        why = short if len(words) < 3 else f"'{words[1]}' is none of {', '.join(_KINDS)}"
+        raise UserError(f"{where}{why}; a line looks like 'learning_rate loguniform -8,0'")
     return _KINDS[words[1]](words[0], words[2], where)
 
 
@@ -101,7 +101,8 @@ def _choice(key: str, text: str, where: str) -> Parameter:
     values = literal(text)
     if not isinstance(values, (list, tuple)):
         raise UserError(f"{where}{key} has {text}; choice takes a list of literals, as in [32, 64]")
-    return Choice(key, tuple(values), where)
+    # RecBole's examples write lists as text, which its Config turns into lists.
+    return Choice(key, tuple(literal(one) if isinstance(one, str) else one for one in values), where)
 
 
 def _uniform(key: str, text: str, where: str) -> Parameter:

@@ -12,7 +12,7 @@ from ..runs.folder import new_folder
 from ..settings.files import read_config_files
 from ..settings.locations import FOLDER
 from ..settings.names import DATASET, MODEL
-from .plan import make_plan
+from .check import make_plan
 from .record import Tried
 from .search import Search
 from .space import read_space

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from recbole_mqsa.errors import UserError
+from recbole_mqsa.experiments.variants import named_variants
 from recbole_mqsa.settings.config import Config
 from recbole_mqsa.settings.locations import FOLDER
 from recbole_mqsa.tuning.check import make_plan, refused
@@ -71,5 +72,6 @@ def test_rules_are_asked_without_changing_the_settings() -> None:
 
 @pytest.mark.parametrize("file", sorted((FOLDER / "tune").glob("*.yaml")), ids=lambda file: file.stem)
 def test_our_spaces_are_allowed_and_begin_with_the_models_own_settings(file: Path) -> None:
-    made = make_plan(file.stem, "ml-100k", read_space(file), {})
+    (variant,) = named_variants([file.stem])
+    made = make_plan(variant.model, "ml-100k", read_space(file), variant.settings)
     assert made.starts_from_defaults, made.defaults

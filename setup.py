@@ -67,7 +67,7 @@ setup(
         # hyperopt is what recbole.trainer.HyperTuning needs.
         "test": [
             *TUNE,
-            "hyperopt>=0.2.5",
+            "hyperopt>=0.2.7",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",

@@ -17,6 +17,7 @@ from .values import whole, wholes, words
 
 if TYPE_CHECKING:
     from ..experiments.cells import Variant
+    from ..experiments.study import Study
 
 RESERVED = {"dataset", "model", "seed"}
 """Settings that each trial has of its own."""
@@ -51,6 +52,7 @@ def carry_out(
     given: Namespace,
     settings: Json,
     kind: Json | None = None,
+    tune: int = 0,
 ) -> int:
     """Check, run and report a study, or list its trials; 0 if every trial is finished, 1 if one is not.
 
@@ -58,6 +60,7 @@ def carry_out(
         command: what the study's folder below ``runs`` is called.
         variants, kind: as in :class:`..experiments.study.Study`.
         given, settings: the command line.
+        tune: with how many trials each variant is tuned first; 0 for none.
     """
     from ..experiments.study import Study
 
@@ -72,11 +75,25 @@ def carry_out(
         paper=given.paper,
         kind=kind,
     )
+    if tune:
+        study = _tuned(study, tune, given.dry_run)
     study.check()
     if given.dry_run:
         print("\n".join(study.outlook()))
         return 0
     return 0 if study.run(*speakers()) else 1
+
+
+def _tuned(study: Study, trials: int, dry_run: bool) -> Study:
+    """The study once its variants are tuned, or as it is if nothing is to run."""
+    from ..tuning.fair import searches_of, tuned
+
+    searches = searches_of(study, trials)
+    if dry_run:
+        for (dataset, variant), search in searches.items():
+            print("\n".join([f"tuning {variant} on {dataset}:", *search.outlook(), ""]))
+        return study
+    return tuned(study, searches, *speakers())
 
 
 def speakers() -> tuple[Callable[[str], None], Callable[[str], None] | None]:

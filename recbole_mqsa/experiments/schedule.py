@@ -213,7 +213,7 @@ class Queue(Generic[J]):
 
 def train_command(trial: Trial, settings: Json, flags: Iterable[str] = ()) -> list[str]:
     """The command line that runs a trial, as its ``result.json`` records it."""
-    given = {**settings, **trial.variant.settings, "seed": trial.seed}
+    given = {**settings, **trial.settings}
     words = command_of(trial.variant.model, trial.dataset, trial.folder, given, flags)
     return [sys.executable, "-m", PACKAGE.name, *words, "--show_progress=False"]
 

@@ -17,7 +17,7 @@ from ..runs.atomic import write_text
 from .parameters import Space
 from .plan import Plan
 
-TRIALS, BEST = "trials.csv", "best.yaml"
+TRIALS, BEST, PAGE, FINAL = "trials.csv", "best.yaml", "tune.html", "final"
 State = Literal["running", "finished", "pruned", "failed"]
 
 

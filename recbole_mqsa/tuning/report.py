@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..experiments.cells import BENCHMARK, Trial, read_benchmark
 from ..experiments.report.facts import Picture
@@ -17,10 +17,7 @@ from ..experiments.report.tables import ScoreTable, metric_table
 from ..runs.atomic import write_text
 from . import figures
 from .plan import Plan
-from .record import Tried, best_of, ranked
-
-if TYPE_CHECKING:
-    from .search import Search
+from .record import FINAL, PAGE, Tried, best_of, ranked
 
 SECTIONS = {
     "found": "The best settings",
@@ -38,23 +35,43 @@ SECTIONS = {
 Facts = dict[str, object]
 
 
-def write_page(search: Search) -> None:
-    """Write ``tune.html`` into the folder of a search, whole or not at all."""
-    write_text(search.folder / "tune.html", page(search))
+@dataclass(frozen=True)
+class Found:
+    """What the page is about.
+
+    Args:
+        folder: the search's.
+        shares: the importance of each setting; empty where it is unknown.
+        seeds: with how many the best settings are tested.
+    """
+
+    folder: Path
+    plan: Plan
+    trials: Sequence[Tried]
+    shares: dict[str, float]
+    seeds: int
+
+    @property
+    def final(self) -> Path:
+        """Where the final test is."""
+        return self.folder / FINAL
 
 
-def page(search: Search) -> str:
-    """The page, which needs nothing else, neither files nor a network."""
-    return environment(None).get_template("tune.html").render(facts(search))
+def write_page(found: Found) -> None:
+    """Write ``tune.html`` into the folder of a search, whole or not at all.
+
+    The page needs nothing else, neither files nor a network.
+    """
+    text = environment(None).get_template(PAGE).render(facts(found))
+    write_text(found.folder / PAGE, text)
 
 
-def facts(search: Search) -> Facts:
+def facts(found: Found) -> Facts:
     """What the page says and shows."""
-    plan, trials = search.plan, search.trials
-    best = best_of(trials, plan.bigger)
-    finals = _finals(search)
-    shares = search.engine.importance() if len(ranked(trials, plan.bigger)) > 2 else {}
-    found: Facts = {
+    plan, trials = found.plan, found.trials
+    best, finals = best_of(trials, plan.bigger), _finals(found.final)
+    several = len(ranked(trials, plan.bigger)) > 1
+    shown: Facts = {
         "title": f"{plan.model} tuned on {plan.dataset}",
         "outcome": _outcome(plan, trials, best),
         "plan": plan,
@@ -64,21 +81,21 @@ def facts(search: Search) -> Facts:
         "fixed": pairs(plan.settings) if plan.settings else "",
         "best": best,
         "rows": _rows(plan, best),
-        "scores": _scores(search.final_folder),
-        "seeds": search.seeds,
+        "scores": _scores(found.final),
+        "seeds": found.seeds,
         "progress": figures.progress(plan, trials) if best else None,
         "curves": figures.curves(plan, trials),
-        "shares": figures.importance(shares) if shares else None,
-        "parallel": figures.parallel(plan, trials) if len(ranked(trials, plan.bigger)) > 1 else None,
+        "shares": figures.importance(found.shares) if found.shares else None,
+        "parallel": figures.parallel(plan, trials) if several else None,
         "values": [Picture(one.key, figures.against(plan, one, trials)) for one in plan.space],
-        "time": costs(plan, trials),
+        "time": costs(trials),
         "keys": [one.key for one in plan.space],
         "trials": trials,
         "duration": duration,
         "failed": [one for one in trials if one.state == "failed"],
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
-    return {**found, "sections": _sections(found)}
+    return {**shown, "sections": _sections(shown)}
 
 
 def _sections(found: Facts) -> dict[str, str]:
@@ -123,8 +140,7 @@ def _rows(plan: Plan, best: Tried | None) -> list[tuple[str, str, object, object
     return [(one.key, str(one), own.get(one.key), chosen.get(one.key)) for one in plan.space]
 
 
-def _finals(search: Search) -> list[Trial]:
-    folder = search.final_folder
+def _finals(folder: Path) -> list[Trial]:
     return read_benchmark(folder)[1] if (folder / BENCHMARK).exists() else []
 
 
@@ -136,24 +152,28 @@ def _scores(folder: Path) -> ScoreTable | None:
     return metric_table(results, results.datasets[0])
 
 
-def costs(plan: Plan, trials: Sequence[Tried]) -> dict[str, str]:
-    """What the search cost, and what pruning saved at most: as if pruned trials had run as long as finished ones."""
+def costs(trials: Sequence[Tried]) -> dict[str, str]:
+    """What the search cost, and what pruning saved: as if pruned trials had run as long as finished ones."""
     seconds = sum(one.seconds or 0.0 for one in trials)
     epochs = sum(one.epochs or 0 for one in trials)
-    found = {
-        "All trials together": f"{duration(seconds)} in {plural(epochs, 'epoch')}",
-    }
+    found = {"All trials together": f"{duration(seconds)} in {plural(epochs, 'epoch')}"}
     finished = [one for one in trials if one.state == "finished" and one.epochs]
-    pruned = [one for one in trials if one.state == "pruned" and one.epochs]
-    if finished:
-        mean = sum(one.epochs or 0 for one in finished) / len(finished)
-        each = sum(one.seconds or 0.0 for one in finished) / len(finished)
-        found["A finished trial"] = f"{duration(each)} in {mean:.1f} epochs on average"
-        if pruned:
-            spared = [max(0.0, mean - (one.epochs or 0)) for one in pruned]
-            saved = sum(more * (one.seconds or 0.0) / (one.epochs or 1) for more, one in zip(spared, pruned))
-            found["Saved by pruning"] = (
-                f"about {duration(saved)} and {sum(spared):,.0f} epochs, had the pruned trials run as long as the "
-                "finished ones"
-            )
+    if not finished:
+        return found
+    mean = sum(one.epochs or 0 for one in finished) / len(finished)
+    each = sum(one.seconds or 0.0 for one in finished) / len(finished)
+    found["A finished trial"] = f"{duration(each)} in {mean:.1f} epochs on average"
+    spared, saved = spared_by_pruning(trials, mean)
+    if spared:
+        found["Saved by pruning"] = (
+            f"about {duration(saved)} and {plural(round(spared), 'epoch')}, had the pruned trials run as long as the "
+            "finished ones"
+        )
     return found
+
+
+def spared_by_pruning(trials: Sequence[Tried], usual: float) -> tuple[float, float]:
+    """Epochs and seconds that pruned trials did not run, if they had run the usual number of epochs."""
+    pruned = [one for one in trials if one.state == "pruned" and one.epochs]
+    left = [(max(0.0, usual - (one.epochs or 0)), (one.seconds or 0.0) / (one.epochs or 1)) for one in pruned]
+    return sum(epochs for epochs, _ in left), sum(epochs * each for epochs, each in left)

@@ -17,10 +17,9 @@ from ..runs.atomic import locked
 from ..settings.locations import PACKAGE
 from .engine import Engine
 from .plan import Plan
-from .record import BEST, Tried, best_of, folder_of, write_record
+from .record import BEST, FINAL, PAGE, Tried, best_of, folder_of, ranked, write_record
 from .storage import JOURNAL
 
-FINAL, PAGE = "final", "tune.html"
 TUNED, DEFAULTS = "tuned", "defaults"
 
 
@@ -130,11 +129,6 @@ class Search:
         return Engine(str(self.folder / JOURNAL), self.plan)
 
     @property
-    def final_folder(self) -> Path:
-        """Where the final test is."""
-        return self.folder / FINAL
-
-    @property
     def trials(self) -> list[Tried]:
         """The record of each trial that has begun."""
         return self._trials
@@ -201,10 +195,12 @@ class Search:
         return tested
 
     def _report(self, say: Callable[[str], None]) -> None:
-        from .report import write_page
-
         if any(one.value is not None for one in self.trials):
-            write_page(self)
+            from .report import Found, write_page  # draws, which takes a second to import
+
+            several = len(ranked(self.trials, self.plan.bigger)) > 2
+            shares = self.engine.importance() if several else {}
+            write_page(Found(self.folder, self.plan, self.trials, shares, self.seeds))
             say(f"the best settings are {self.folder / BEST}, the report is {self.folder / PAGE}")
 
     @property
@@ -218,7 +214,7 @@ class Search:
         if best.settings != {one.key: plan.defaults[one.key] for one in plan.space}:
             variants.append(Variant(DEFAULTS, plan.model, {}))
         return Study(
-            folder=self.final_folder,
+            folder=self.folder / FINAL,
             variants=variants,
             datasets=[plan.dataset],
             seeds=[plan.seed + number for number in range(1, self.seeds + 1)],

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.paths import SHARED
 from recbole.data import create_dataset, data_preparation
 from recbole.data.dataset import SequentialDataset
 

@@ -74,7 +74,7 @@ def test_who_takes_settings_says_so(shown) -> None:
     pointing = [name for name in COMMANDS if POINTER in " ".join(shown(name, "--help").split())]
     assert pointing == ["benchmark", "sweep", "ablation", "tune"]
     open_ended = [name for name in COMMANDS if "[--SETTING=VALUE ...]" in shown(name, "--help")]
-    assert open_ended == ["train", "benchmark", "sweep", "ablation"]
+    assert open_ended == ["train", "benchmark", "sweep", "ablation", "tune"]
 
 
 def test_train_lists_every_setting_with_its_default(shown) -> None:

@@ -14,6 +14,8 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "recbole_mqsa/version.py"
 # name there, as recbole_mqsa/properties.py has that one already.
 YAML = "recbole_mqsa._properties"
 
+TUNE = ["optuna>=5", "cmaes>=0.11"]
+
 setup(
     name="recbole-mqsa",
     version=VERSION,
@@ -59,8 +61,13 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
+        # cmaes is what Optuna's sampler of that name needs.
+        "tune": TUNE,
         # setuptools builds the wheel that tests/test_packaging.py looks into.
+        # hyperopt is what recbole.trainer.HyperTuning needs.
         "test": [
+            *TUNE,
+            "hyperopt>=0.2.7",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",

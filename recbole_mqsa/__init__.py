@@ -14,13 +14,13 @@ from .plugin.imports import when_imported
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .api import load, train
+    from .api import load, train, tune
     from .settings.config import Config
     from .training.run import Run
 
-__all__ = ["Config", "Run", "UserError", "__version__", "load", "register", "train"]
+__all__ = ["Config", "Run", "UserError", "__version__", "load", "register", "train", "tune"]
 
-_LAZY = {"Config": "settings.config", "Run": "training.run", "load": "api", "train": "api"}
+_LAZY = {"Config": "settings.config", "Run": "training.run", "load": "api", "train": "api", "tune": "api"}
 
 
 def register() -> None:

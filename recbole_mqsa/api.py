@@ -1,11 +1,11 @@
-"""What ``import recbole_mqsa`` offers: train a model, and load a finished run."""
+"""What ``import recbole_mqsa`` offers: train a model, load a finished run, search for the best settings."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
 
 from .errors import UserError
 from .interfaces import Json
@@ -15,6 +15,10 @@ from .runs.folder import new_folder
 from .settings.config import Config
 from .settings.names import DATASET, MODEL
 from .training.run import Run, read_run, run
+
+if TYPE_CHECKING:
+    from .tuning.record import Tried
+    from .tuning.search import Search
 
 
 def train(
@@ -96,3 +100,69 @@ def load(folder: str | os.PathLike[str], data_path: str | os.PathLike[str] | Non
         UserError: the folder holds no finished run, or what is there is damaged.
     """
     return read_run(folder, data_path)
+
+
+def tune(
+    model: str | None = None,
+    dataset: str | None = None,
+    space: str | os.PathLike[str] | Mapping[str, object] | None = None,
+    output_dir: str | os.PathLike[str] | None = None,
+    *,
+    max_trials: int = 40,
+    jobs: int = 1,
+    sampler: str = "tpe",
+    pruner: str = "median",
+    seeds: int = 3,
+    config_files: Sequence[str | os.PathLike[str]] = (),
+    resume: bool = False,
+    callback: Callable[[Tried], None] | None = None,
+    allow_unknown: bool = False,
+    say: Callable[[str], None] = print,
+    **settings: object,
+) -> Search:
+    """Search for a model's best settings on the validation part, and test them with fresh seeds.
+
+    >>> space = {"learning_rate": {"low": 1e-4, "high": 5e-3, "log": True}, "tau": [0.05, 0.1, 0.2]}
+    >>> found = tune(dataset="ml-100k", space=space, max_trials=20, epochs=20)  # doctest: +SKIP
+    >>> found.best.settings  # doctest: +SKIP
+    {'learning_rate': 0.00213, 'tau': 0.1}
+
+    Args:
+        model, dataset, config_files, allow_unknown, settings: as in :func:`train`, of every trial.
+        space: a yaml file, a file of RecBole's lines, or a dictionary like the yaml; by default the model's own.
+        output_dir: the search's folder; by default a new one below ``runs/``.
+        max_trials: how many trials are to end, those of earlier starts included.
+        jobs: how many run at once, each in a process of its own, with the cores divided among them.
+        sampler: how settings are drawn: tpe, random, grid, gp or cmaes.
+        pruner: what ends a trial early: median, hyperband, halving or off.
+        seeds: with how many fresh seeds the best settings and the model's own are tested at the end; 0 for none.
+        resume: whether to go on with this search if ``output_dir`` holds it already.
+        callback: gets the record of each trial that ends; it may raise to end the search, which can be resumed.
+        say: gets a line when a trial begins and when it ends.
+
+    Returns:
+        The search: ``best`` and ``trials`` are records, ``engine.study`` is Optuna's study, ``folder`` holds all.
+
+    Raises:
+        UserError: Optuna is not installed, a setting or the space is wrong, or no trial is finished.
+    """
+    from .tuning.start import prepared
+
+    search = prepared(
+        model,
+        dataset,
+        space,
+        None if output_dir is None else Path(output_dir),
+        config_files=config_files,
+        settings=settings,
+        sampler=sampler,
+        pruner=pruner,
+        allow_unknown=allow_unknown,
+        max_trials=max_trials,
+        jobs=jobs,
+        seeds=seeds,
+        resume=resume,
+        callback=callback,
+    )
+    search.run(say)
+    return search

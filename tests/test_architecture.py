@@ -16,6 +16,7 @@ PACKAGE = "recbole_mqsa"
 FLOORS = (
     {"__main__"},
     {"cli", "api", "__init__"},
+    {"tuning"},
     {"plugin", "experiments", "recommend"},
     {"training"},
     {"evaluation"},

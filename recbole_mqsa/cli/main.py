@@ -18,7 +18,7 @@ from ..errors import SPEAKER, PeerLost, UserError
 from ..interfaces import Json
 from ..settings.names import nearest
 from ..version import __version__
-from . import ablation, benchmark, inspect, report, sweep, train
+from . import ablation, benchmark, inspect, report, sweep, train, tune
 from .parser import Formatter, Parser, wrapped
 
 
@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "benchmark": benchmark,
     "sweep": sweep,
     "ablation": ablation,
+    "tune": tune,
     "report": report,
     "inspect": inspect,
 }
@@ -49,6 +50,7 @@ EXAMPLES = (
     "recbole-mqsa --dataset=amazon-beauty --query_windows=[1,4] --alpha=learned",
     'recbole-mqsa --config_files="mine.yaml tuned.yaml" --seed 2021',
     "recbole-mqsa benchmark --datasets=amazon-beauty --models=Pop,SASRec,MQSATED --seeds=1,2,3",
+    "recbole-mqsa tune --dataset=amazon-beauty --max_trials=40 --jobs=2 --output_dir=runs/tune",
     "recbole-mqsa sweep --param=alpha --values=0,0.25,0.5,0.75,1 --epochs=40",
 )
 PIPE_CLOSED = 128 + signal.SIGPIPE

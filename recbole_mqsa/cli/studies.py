@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from .parser import Parser
 from .values import whole, wholes, words
 
 if TYPE_CHECKING:
+    from ..experiments.study import Study
     from ..experiments.trials import Variant
 
 RESERVED = {"dataset", "model", "seed"}
@@ -51,6 +52,7 @@ def carry_out(
     given: Namespace,
     settings: Json,
     kind: Json | None = None,
+    tune: int = 0,
 ) -> int:
     """Check, run and report a study, or list its trials; 0 if every trial is finished, 1 if one is not.
 
@@ -58,6 +60,7 @@ def carry_out(
         command: what the study's folder below ``runs`` is called.
         variants, kind: as in :class:`..experiments.study.Study`.
         given, settings: the command line.
+        tune: with how many trials each variant is tuned first; 0 for none.
     """
     from ..experiments.study import Study
 
@@ -72,11 +75,30 @@ def carry_out(
         paper=given.paper,
         kind=kind,
     )
+    if tune:
+        study = _tuned(study, tune, given.dry_run)
     study.check()
     if given.dry_run:
         print("\n".join(study.outlook()))
         return 0
-    return 0 if study.run(_say, _watch if sys.stdout.isatty() else None) else 1
+    return 0 if study.run(*speakers()) else 1
+
+
+def _tuned(study: Study, trials: int, dry_run: bool) -> Study:
+    """The study once its variants are tuned, or as it is if nothing is to run."""
+    from ..tuning.fair import searches_of, tuned
+
+    searches = searches_of(study, trials)
+    if dry_run:
+        for (dataset, variant), search in searches.items():
+            print("\n".join([f"tuning {variant} on {dataset}:", *search.outlook(), ""]))
+        return study
+    return tuned(study, searches, *speakers())
+
+
+def speakers() -> tuple[Callable[[str], None], Callable[[str], None] | None]:
+    """What shows the lines that stay, and those that last until the next, of which only a terminal is told."""
+    return _say, _watch if sys.stdout.isatty() else None
 
 
 def _of_every_run(command: str, config_files: list[str], settings: Json) -> Json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from argparse import SUPPRESS, ArgumentParser, Namespace
 
 from ..errors import UserError
@@ -41,10 +40,9 @@ def run(given: Namespace, settings: Json) -> int:
 
     from ..api import train
     from ..parallel import group
-    from ..parallel.launch import PARENT, end_with
+    from ..parallel.launch import end_with_parent
 
-    if (parent := os.environ.pop(PARENT, None)) is not None:  # not for the processes that this one starts
-        end_with(int(parent))
+    end_with_parent()
     finished = train(
         given.model,
         given.dataset,

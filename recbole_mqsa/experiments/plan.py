@@ -15,7 +15,7 @@ from ..runs.plain import plain
 from ..settings.compare import differing
 from ..settings.config import Config
 from ..settings.unable import refuse_unable
-from .trials import BENCHMARK, Trial, Variant
+from .trials import BENCHMARK, Trial, Tuned, Variant
 
 
 def write_plan(
@@ -24,6 +24,8 @@ def write_plan(
     datasets: Sequence[str],
     seeds: Sequence[int],
     study: Json | None = None,
+    tuned: Tuned | None = None,
+    tuning: Json | None = None,
 ) -> None:
     """Write ``benchmark.json`` to ``folder``, over any earlier plan; the trials of both plans are kept."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,6 +35,7 @@ def write_plan(
         "datasets": list(datasets),
         "seeds": list(seeds),
         "study": study,
+        **({"tuned": tuned, "tuning": tuning} if tuning else {}),
     }
     write_text(folder / BENCHMARK, json.dumps(plan, indent=2, ensure_ascii=False) + "\n")
 
@@ -45,7 +48,7 @@ def check_settings_of(trials: Sequence[Trial], settings: Json, allow_unknown: bo
             others.
     """
     for trial in trials:
-        model, given = trial.variant.model, {**settings, **trial.variant.settings, "seed": trial.seed}
+        model, given = trial.variant.model, {**settings, **trial.settings}
         try:
             config = Config(model, trial.dataset, command_line=given, allow_unknown=allow_unknown)
             refuse_unable(config)

@@ -13,48 +13,71 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
+from pathlib import Path
+from typing import IO, Generic, Protocol, TypeVar
 
 from ..errors import SPEAKER
 from ..interfaces import Json
 from ..parallel.launch import PARENT
 from ..settings.locations import PACKAGE
 from .report.formatting import duration, plural
-from .trials import FAILED, Trial
+from .trials import FAILED, Trial, Variant
 
 ERRORS = "errors.txt"
 TRACEBACK = "Traceback (most recent call last):"
 POLL_SECONDS, STOP_SECONDS = 0.2, 20.0
 
 
+class Job(Protocol):
+    """What runs in a process of its own: a benchmark's trial, or another program's that is like one.
+
+    Attributes:
+        finished: whether it has done what it was to do.
+        outcome, seconds: what a finished one found, and how long it took.
+        title, name: how a line begins that is about it, and what it is called within one.
+    """
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def variant(self) -> Variant: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+
+
 @dataclass
-class _Running:
+class Running:
     """A trial that runs, on its cores; the times are those of ``time.monotonic``."""
 
-    trial: Trial
+    trial: Job
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
     cores: list[int]
     start: float
 
 
-def seconds_of(result: Json) -> float:
-    """How long a finished trial took."""
-    return float(sum(result["seconds"].values()))
-
-
-def estimate(trial: Trial, trials: Sequence[Trial]) -> float | None:
+def estimate(trial: Job, trials: Sequence[Job]) -> float | None:
     """Seconds that a trial will take: the mean over the finished ones of its variant and data set.
 
     If there are none, the mean over those of its variant on other data sets; None if there are none of these either.
     """
     finished = [other for other in trials if other.finished and other.variant == trial.variant]
     same = [other for other in finished if other.dataset == trial.dataset] or finished
-    return sum(seconds_of(other.result) for other in same) / len(same) if same else None
+    return sum(other.seconds for other in same) / len(same) if same else None
 
 
 def rest(
-    ahead: Sequence[Trial], trials: Sequence[Trial], jobs: int, elapsed: Mapping[int, float] | None = None
+    ahead: Sequence[Job], trials: Sequence[Job], jobs: int, elapsed: Mapping[int, float] | None = None
 ) -> str:
     """How long the trials ``ahead`` will take, in words, estimated from the finished ones.
 
@@ -97,57 +120,81 @@ def run_trials(
         watch: gets one line every second on all that is running.
         command: the command line of a trial; by default that of this package.
     """
-    queue = _Queue(trials, jobs, say)
-    watched = time.monotonic()
-    try:
-        while queue.waiting or queue.running:
-            while queue.waiting and queue.free:
-                queue.begin(command or train_command, settings)
-            time.sleep(POLL_SECONDS)
-            if watch is not None and time.monotonic() - watched >= 1:
-                watch(queue.progress())
-                watched = time.monotonic()
-            queue.collect()
-    finally:  # after an interrupt: stop what runs; its state stays
-        for one in queue.running:
-            _stop(one)
+    words = command or train_command
+    queue = Queue(
+        trials, jobs, say, lambda trial: words(trial, settings), processes=int(settings.get("nproc", 1))
+    )
+    queue.work(watch)
     return all(trial.finished for trial in trials)
 
 
-class _Queue:
+J = TypeVar("J", bound=Job)
+
+
+class Queue(Generic[J]):
     """The trials that wait and those that run.
 
     Args:
-        trials: all trials of the benchmark.
+        trials: all trials, also the finished ones.
         jobs: how many run at once.
         say: gets one line when a trial begins and one when it ends.
+        command: the command line of a trial.
+        processes: in how many processes a trial trains.
 
     Attributes:
         free: sets of cores on which nothing runs.
     """
 
-    def __init__(self, trials: Sequence[Trial], jobs: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        trials: Sequence[J],
+        jobs: int,
+        say: Callable[[str], None],
+        command: Callable[[J], list[str]],
+        processes: int = 1,
+    ) -> None:
         self.trials, self.jobs, self.say = trials, jobs, say
-        self.waiting = [trial for trial in trials if not trial.finished]
-        self.running: list[_Running] = []
+        self.command, self.processes = command, processes
+        self.waiting: list[J] = [trial for trial in trials if not trial.finished]
+        self.running: list[Running] = []
         self.free = divided_cores(jobs)
 
-    def begin(self, command: Callable[[Trial, Json], list[str]], settings: Json) -> None:
+    def work(self, watch: Callable[[str], None] | None = None) -> None:
+        """Run what waits, until nothing does; ``watch`` gets one line every second on all that is running."""
+        watched = time.monotonic()
+        try:
+            while self.waiting or self.running:
+                while self.waiting and self.free:
+                    self.begin()
+                time.sleep(POLL_SECONDS)
+                if watch is not None and time.monotonic() - watched >= 1:
+                    watch(self.progress())
+                    watched = time.monotonic()
+                self.collect()
+        finally:  # after an interrupt: stop what runs; its state stays
+            for one in self.running:
+                _stop(one)
+
+    def begin(self) -> None:
         """Start the next trial."""
         trial = self.waiting.pop(0)
+        words = self.command(trial)
         guess = estimate(trial, self.trials)
         self._say(trial, "running" + (f", about {duration(guess)}" if guess is not None else ""))
-        words = command(trial, settings)
-        self.running.append(_start(trial, words, self.free.pop(), processes=int(settings.get("nproc", 1))))
+        self.running.append(_start(trial, words, self.free.pop(), self.processes))
 
     def collect(self) -> None:
         """Report the trials that have ended, and free their cores."""
         for one in [one for one in self.running if one.process.poll() is not None]:
             self.running.remove(one)
             self.free.append(one.cores)
-            failure, took = _end(one), duration(time.monotonic() - one.start)
-            ended = f"FAILED after {took}: {failure}" if failure else f"done in {took}, {_score(one.trial)}"
+            failure, took = self.end(one), duration(time.monotonic() - one.start)
+            ended = f"FAILED after {took}: {failure}" if failure else f"done in {took}, {one.trial.outcome}"
             self._say(one.trial, f"{ended}; {self._left()}")
+
+    def end(self, one: Running) -> str | None:
+        """Clear away what a trial printed; why it failed, if it did."""
+        return _end(one)
 
     def progress(self) -> str:
         """One line on what is left and what runs."""
@@ -155,26 +202,32 @@ class _Queue:
 
     def _left(self) -> str:
         elapsed = {id(one.trial): time.monotonic() - one.start for one in self.running}
-        ahead = [*self.waiting, *(one.trial for one in self.running)]
+        ahead: list[Job] = [*self.waiting, *(one.trial for one in self.running)]
         return rest(ahead, self.trials, self.jobs, elapsed)
 
-    def _say(self, trial: Trial, text: str) -> None:
+    def _say(self, trial: Job, text: str) -> None:
         count = len(self.trials)
         number = next(place for place, other in enumerate(self.trials, start=1) if other is trial)
-        place = f"[{number:>{len(str(count))}}/{count}]"
-        self.say(f"{place} {trial.dataset}  {trial.variant.name}  seed {trial.seed}  {text}")
+        self.say(f"[{number:>{len(str(count))}}/{count}] {trial.title}  {text}")
 
 
 def train_command(trial: Trial, settings: Json, flags: Iterable[str] = ()) -> list[str]:
     """The command line that runs a trial, as its ``result.json`` records it."""
-    given = {**settings, **trial.variant.settings, "seed": trial.seed}
-    options = {"model": trial.variant.model, "dataset": trial.dataset, "output_dir": str(trial.folder)}
+    given = {**settings, **trial.settings}
+    words = command_of(trial.variant.model, trial.dataset, trial.folder, given, flags)
+    return [sys.executable, "-m", PACKAGE.name, *words, "--show_progress=False"]
+
+
+def command_of(
+    model: str, dataset: str, folder: Path, settings: Json, flags: Iterable[str] = ()
+) -> list[str]:
+    """What follows the program's name to begin or continue a run."""
+    options = {"model": model, "dataset": dataset, "output_dir": str(folder)}
     return [
-        *(sys.executable, "-m", PACKAGE.name, "train", "--resume"),
+        *("train", "--resume"),
         *(f"--{flag}" for flag in flags),
         *(f"--{key}={value}" for key, value in options.items()),
-        *(f"--{key}={value!r}" for key, value in given.items()),
-        "--show_progress=False",
+        *(f"--{key}={value!r}" for key, value in settings.items()),
     ]
 
 
@@ -190,7 +243,7 @@ def divided_cores(jobs: int) -> list[list[int]]:
     return [cores[job::jobs] for job in range(jobs)]
 
 
-def _start(trial: Trial, command: list[str], cores: list[int], processes: int) -> _Running:
+def _start(trial: Job, command: list[str], cores: list[int], processes: int) -> Running:
     """Run a trial on some cores, divided among its ``processes``; it ends with this process."""
     trial.folder.mkdir(parents=True, exist_ok=True)
     for former in (FAILED, ERRORS):  # not just emptied: an earlier attempt may still run and write
@@ -206,7 +259,7 @@ def _start(trial: Trial, command: list[str], cores: list[int], processes: int) -
         )
     finally:
         _pin(before)
-    return _Running(trial, process, errors, cores, time.monotonic())
+    return Running(trial, process, errors, cores, time.monotonic())
 
 
 def _pin(cores: Iterable[int]) -> Iterable[int]:
@@ -218,15 +271,15 @@ def _pin(cores: Iterable[int]) -> Iterable[int]:
     return before
 
 
-def _progress(one: _Running) -> str:
+def _progress(one: Running) -> str:
     """The name of a trial, its epochs so far, and how long it has run."""
     trial, took = one.trial, duration(time.monotonic() - one.start)
     file = trial.folder / "epochs.csv"
     epochs = max(0, len(file.read_text(encoding="utf-8").splitlines()) - 1) if file.exists() else 0
-    return f"{trial.variant.name} on {trial.dataset}, seed {trial.seed}: {plural(epochs, 'epoch')}, {took}"
+    return f"{trial.name}: {plural(epochs, 'epoch')}, {took}"
 
 
-def _stop(one: _Running) -> None:
+def _stop(one: Running) -> None:
     one.process.terminate()
     try:
         one.process.wait(STOP_SECONDS)
@@ -236,7 +289,7 @@ def _stop(one: _Running) -> None:
     one.errors.close()
 
 
-def _end(one: _Running) -> str | None:
+def _end(one: Running) -> str | None:
     """Clear away what a trial printed; why it failed, if it did."""
     one.errors.close()
     folder = one.trial.folder
@@ -266,9 +319,3 @@ def _reason(text: str) -> str:
         after = lines[len(lines) - lines[::-1].index(TRACEBACK) :]
         return next((line for line in after if line and not line[0].isspace()), lines[-1])
     return lines[-1] if lines else ""
-
-
-def _score(trial: Trial) -> str:
-    metric = str(trial.result["settings"]["valid_metric"]).lower()
-    score = (trial.result["test"] or {}).get(metric)
-    return f"test {metric.upper()} {score:.4f}" if score is not None else "not tested"

@@ -15,7 +15,7 @@ from . import schedule
 from .plan import check_settings_of, write_plan
 from .report.formatting import duration
 from .report.write import write_report
-from .trials import Trial, Variant, trials_of
+from .trials import Trial, Tuned, Variant, trials_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Study:
         allow_unknown: whether settings may pass that nothing here knows.
         paper: whether the report shows the paper's own numbers too.
         kind: what the report calls this study where it is no benchmark, such as {'kind': 'ablation'}.
+        tuned: what searches have found for variants on data sets; it overrides their settings.
+        tuning: how these searches were made, for the report: {'trials': 40, 'untuned': ['Pop']}, say.
     """
 
     folder: Path
@@ -42,11 +44,13 @@ class Study:
     allow_unknown: bool = False
     paper: bool = False
     kind: Json | None = None
+    tuned: Tuned = field(default_factory=dict)
+    tuning: Json | None = None
 
     @cached_property
     def trials(self) -> list[Trial]:
         """Its trials, whether finished or not."""
-        return trials_of(self.folder, self.variants, self.datasets, self.seeds)
+        return trials_of(self.folder, self.variants, self.datasets, self.seeds, self.tuned)
 
     def check(self) -> None:
         """See that every trial can start, before any does.
@@ -79,7 +83,9 @@ class Study:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder, "another benchmark"):
-            write_plan(self.folder, self.variants, self.datasets, self.seeds, self.kind)
+            write_plan(
+                *(self.folder, self.variants, self.datasets, self.seeds, self.kind, self.tuned, self.tuning)
+            )
             flags = ["allow_unknown"] if self.allow_unknown else []
             command = partial(schedule.train_command, flags=flags)
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,10 @@ from ..errors import UserError
 from ..interfaces import Json
 
 BENCHMARK, RESULT, FAILED = "benchmark.json", "result.json", "failed.txt"
+
+
+Tuned = Mapping[str, Mapping[str, Json]]
+"""By data set and variant, the settings that a search has found."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,13 @@ class Trial:
     variant: Variant
     seed: int
     folder: Path
+    tuned: Json = field(default_factory=dict, hash=False)
+    """What a search has found for the variant on this data set; empty if there was none."""
+
+    @property
+    def settings(self) -> Json:
+        """Those that make this trial, apart from those of all trials."""
+        return {**self.variant.settings, **self.tuned, "seed": self.seed}
 
     @property
     def row(self) -> Variant:
@@ -48,6 +59,26 @@ class Trial:
             UserError: the file cannot be read.
         """
         return _read(self.folder / RESULT, "remove the folder and run the benchmark again")
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset}  {self.variant.name}  seed {self.seed}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant.name} on {self.dataset}, seed {self.seed}"
+
+    @property
+    def outcome(self) -> str:
+        """What a finished trial found, in the metric that chose its epoch."""
+        metric = str(self.result["settings"]["valid_metric"]).lower()
+        score = (self.result["test"] or {}).get(metric)
+        return f"test {metric.upper()} {score:.4f}" if score is not None else "not tested"
+
+    @property
+    def seconds(self) -> float:
+        """How long a finished trial took."""
+        return float(sum(self.result["seconds"].values()))
 
     @property
     def failure(self) -> str | None:
@@ -79,13 +110,17 @@ def read_benchmark(folder: Path) -> tuple[Json, list[Trial]]:
         raise UserError(
             f"{path} lacks the rows, datasets and seeds of a benchmark: run the benchmark again"
         ) from problem
-    return plan, trials_of(Path(folder), variants, datasets, seeds)
+    return plan, trials_of(Path(folder), variants, datasets, seeds, plan.get("tuned") or {})
 
 
 def trials_of(
-    folder: Path, variants: Sequence[Variant], datasets: Sequence[str], seeds: Sequence[int]
+    folder: Path,
+    variants: Sequence[Variant],
+    datasets: Sequence[str],
+    seeds: Sequence[int],
+    tuned: Tuned | None = None,
 ) -> list[Trial]:
-    """A trial for each data set, variant and seed, in this order.
+    """A trial for each data set, variant and seed, in this order; with the settings that were found for it, if any.
 
     Raises:
         UserError: a name occurs twice or cannot name a folder.
@@ -94,7 +129,13 @@ def trials_of(
     _check_names("data set", datasets)
     _check_names("seed", [str(seed) for seed in seeds])
     return [
-        Trial(dataset, variant, seed, folder / "cells" / dataset / variant.name / f"seed-{seed}")
+        Trial(
+            dataset,
+            variant,
+            seed,
+            folder / "cells" / dataset / variant.name / f"seed-{seed}",
+            dict((tuned or {}).get(dataset, {}).get(variant.name, {})),
+        )
         for dataset in datasets
         for variant in variants
         for seed in seeds

@@ -187,3 +187,10 @@ def end_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """Do so with the process that is named in the environment, if one is; what this one starts is not told of it."""
+    parent = os.environ.pop(PARENT, None)
+    if parent is not None:
+        end_with(int(parent))

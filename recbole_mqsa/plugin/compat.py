@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import logging
 import os
 import sys
 import types
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,11 +64,12 @@ def scipy_dok_update() -> None:
 def lazy_ray() -> None:
     """RecBole 1.2.1 with any ray. Without it: ``recbole.quick_start`` imports ray 2.6.3, which numpy 2 and
     setuptools >= 81 break, though only ``objective_function`` needs ray. Here ray is imported when that
-    function is called; ``import ray`` elsewhere works as before."""
+    function is called; ``import ray`` elsewhere works as before. Outside of a trial of Ray's, as in HyperTuning,
+    ``tune.report`` does nothing."""
     if "recbole.quick_start" in sys.modules:
         return
     known = sys.modules.get("ray")
-    sys.modules["ray"] = _StandIn("ray", _from_ray, tune=_StandIn("ray.tune", _from_ray))
+    sys.modules["ray"] = _StandIn("ray", _from_ray, tune=_StandIn("ray.tune", _from_ray, report=_report))
     try:
         importlib.import_module("recbole.quick_start")
     finally:
@@ -214,6 +217,32 @@ def no_anomaly_detection() -> None:
     torch.autograd.set_detect_anomaly(*before)
 
 
+def generators_for_hyperopt() -> None:
+    """RecBole 1.2.1 with hyperopt >= 0.2.6. Without it: HyperTuning's exhaustive search hands hyperopt a generator of
+    numpy's former kind, which has no ``integers``."""
+    from recbole.trainer import hyper_tuning
+
+    if hyper_tuning.np is np:
+        numbers = _StandIn("numpy.random", functools.partial(getattr, np.random), RandomState=_RandomState)
+        hyper_tuning.np = _StandIn("numpy", functools.partial(getattr, np), random=numbers)
+
+
+def literal_spaces() -> None:
+    """RecBole 1.2.1. Without it: HyperTuning evaluates the values of a ``choice`` in its file as Python, so that the
+    file can run any code."""
+    from recbole.trainer import hyper_tuning
+
+    hyper_tuning.eval = _choices
+
+
+def checkpoints_of_their_own() -> None:
+    """RecBole 1.2.1. Without it: trainers that are made in the same second, as by two tuners at once, write the same
+    checkpoint, and each tests what the other has saved."""
+    from recbole.trainer import trainer
+
+    replace_once(trainer, "get_local_time", lambda now: lambda: f"{now()}-{uuid.uuid4().hex[:6]}")
+
+
 WORKAROUNDS: tuple[Callable[[], None], ...] = (
     numpy_aliases,
     scipy_dok_update,
@@ -226,6 +255,9 @@ WORKAROUNDS: tuple[Callable[[], None], ...] = (
     tensorboard_in_run,
     metrics_of_counts,
     no_anomaly_detection,
+    generators_for_hyperopt,
+    literal_spaces,
+    checkpoints_of_their_own,
 )
 
 
@@ -242,7 +274,7 @@ class _StandIn(types.ModuleType):
         return self._look_up(name)
 
 
-def _from_ray(name: str) -> object:
+def _from_ray(name: str) -> Any:
     """An attribute of ``ray.tune``, which is imported now."""
     try:
         tune = importlib.import_module("ray.tune")
@@ -255,6 +287,30 @@ def _from_ray(name: str) -> object:
             'ray 2.6.3 works after pip install "numpy<2" "setuptools<81" "pyarrow<22".'
         ) from error
     return getattr(tune, name)
+
+
+def _report(metrics: Json | None = None, **named: object) -> None:
+    """Report metrics to Ray, which ignores them outside of its trials; where nothing has imported it, there is none."""
+    if "ray" not in sys.modules:
+        return
+    report, found = _from_ray("report"), {**(metrics or {}), **named}
+    takes_one = "metrics" in inspect.signature(report).parameters  # since Ray 2.7
+    report(found) if takes_one else report(**found)
+
+
+class _RandomState(np.random.RandomState):
+    """numpy's former generator with the method that hyperopt calls on the present one."""
+
+    def integers(self, *bounds: int, **options: Any) -> Any:
+        return self.randint(*bounds, **options)
+
+
+def _choices(text: str) -> Any:
+    """The values of a ``choice`` in a file of HyperTuning's."""
+    values = literal(text)
+    if not isinstance(values, (list, tuple)):
+        raise UserError(f"choice has {text}; it has to be a list of literals, as in [32,64]")
+    return values
 
 
 def _save_checkpoint(state: Json, file: str, **_: object) -> None:

@@ -15,8 +15,9 @@ from ..errors import UserError
 from ..interfaces import Settings
 from .accuracy import ACCURACY
 from .metrics import METRICS
+from .numbers import is_number, is_whole
 from .ranges import rules_of
-from .rules import is_number, is_whole, number, one_of, switch, whole
+from .rules import number, one_of, switch, whole
 from .spec import RECBOLE_MODELS, Rule, is_ours, is_served, reads_our_data, spec_of
 from .support import refuse_ignored
 

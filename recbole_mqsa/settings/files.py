@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -53,17 +54,42 @@ def read_yaml(file: Path) -> Json:
     Raises:
         UserError: the file cannot be read, or holds no settings.
     """
-    try:
+    with _told(file):
         content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # nosec B506
+    if not isinstance(content, (dict, type(None))):
+        raise UserError(f"config file {file} is not a mapping; it needs lines like 'tau: 0.1'")
+    return content or {}
+
+
+def read_yaml_by_line(file: Path) -> list[tuple[int, str, object]]:
+    """Line, key and value of each entry of a yaml file, in order and with keys that come twice.
+
+    Raises:
+        UserError: the file cannot be read, or is no mapping.
+    """
+    with _told(file):
+        loader = _Loader(file.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        if not isinstance(node, (yaml.MappingNode, type(None))):
+            raise UserError(f"{file} is not a mapping; it needs lines like 'tau: [0.05, 0.1]'")
+        pairs = node.value if node else []
+        return [
+            (key.start_mark.line + 1, str(key.value), loader.construct_object(value, deep=True))
+            for key, value in pairs
+        ]
+
+
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """Within, what is wrong with a file's text becomes one sentence with the line."""
+    try:
+        yield
     except OSError as error:
         raise UserError(f"config file {file} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         raise UserError(f"config file {file}, {where}{getattr(error, 'problem', None) or error}") from error
-    if not isinstance(content, (dict, type(None))):
-        raise UserError(f"config file {file} is not a mapping; it needs lines like 'tau: 0.1'")
-    return content or {}
 
 
 class Merging(Protocol):

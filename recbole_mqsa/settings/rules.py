@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 from ..interfaces import Settings
+from .numbers import is_number as is_number
+from .numbers import is_whole as is_whole
 from .spec import Rule
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeGuard
-
-
-def is_whole(value: object, least: int) -> TypeGuard[int]:
-    """Whether a value is a whole number of at least ``least``; True and False are not."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value is a finite number; True and False are not."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def whole(least: int, *keys: str) -> list[Rule]:

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..data.dataset import SequenceDataset
 from ..data.identity import IDS, Identity
 from ..data.loader import MaskedEvalLoader
+from ..data.withheld import Withheld
 from ..errors import UserError
 from ..evaluation import cost, slices
 from ..evaluation.masked import tell_of_masked
@@ -105,6 +106,7 @@ def run(
     resume: bool = False,
     command: Sequence[str] | None = None,
     state_interval: float | None = None,
+    test: bool = True,
 ) -> Run:
     """Train ``config['model']`` on ``config['dataset']`` and test its best epoch.
 
@@ -119,6 +121,7 @@ def run(
             interrupted one continues from its latest state.
         command: the command to record; by default that of the process.
         state_interval: the least number of seconds between two saved states; by default that of the settings.
+        test: whether the test part is there; without it the best epoch is not tested, and whatever reads it fails.
 
     Raises:
         UserError: bad data, a model that needs other data, or ``output_dir`` holds another run.
@@ -135,6 +138,8 @@ def run(
         started = provenance.environment(command)
         logger.info(config)
         loaders, model, trainer = _built(config, folder, logger)
+        if not test:
+            loaders = (*loaders[:2], Withheld())
         train_data, valid_data, test_data = loaders
         trainer.saved_model_file = str(folder / run_folder.CHECKPOINT)
         interval = config["state_interval"] if state_interval is None else state_interval
@@ -146,7 +151,7 @@ def run(
         state.finish(trainer, train_data, len(history))
         fitted = fit_memory(trainer, train_data, valid_data)
         start = time.perf_counter()
-        test = trainer.evaluate(test_data, show_progress=config["show_progress"])
+        tested = trainer.evaluate(test_data, show_progress=config["show_progress"]) if test else None
         test_seconds = time.perf_counter() - start
         trainer.tensorboard.close()
 
@@ -157,10 +162,14 @@ def run(
             "best_epoch": trainer.best_epoch,
             "epochs_run": len(history),
             "valid": plain(valid),
-            "test": plain(test),
+            "test": plain(tested),
             **plain(fitted),
-            **_by_sample(config, folder, train_data, test_data, trainer.eval_collector.ranks),
-            "users": {"valid": _users(valid_data), "test": _users(test_data)},
+            **(
+                _by_sample(config, folder, train_data, test_data, trainer.eval_collector.ranks)
+                if test
+                else {}
+            ),
+            "users": {"valid": _users(valid_data), **({"test": _users(test_data)} if test else {})},
             "seconds": {
                 "preparation": prepared - begun,
                 "training": sum(row["train_seconds"] for row in history),
@@ -169,7 +178,7 @@ def run(
             },
             "peak_memory_bytes": state.peak_memory_bytes(),
             "parameters": cost.parameters(model),
-            "flops": cost.scoring_flops(model, test_data),
+            "flops": cost.scoring_flops(model, test_data if test else valid_data),
             **provenance.from_start_to_end(state.started, provenance.environment(command)),
             "settings": provenance.portable(plain(config.final_config_dict)),
         }

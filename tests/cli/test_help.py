@@ -17,7 +17,11 @@ OF_STUDIES = {
 }
 OPTIONS = {
     "train": {"allow_unknown", "config_files", "dataset", "model", "output_dir", "resume", *OF_ALL},
-    "benchmark": {"models", *OF_STUDIES},
+    "benchmark": {"models", "tune", *OF_STUDIES},
+    "tune": {
+        *("allow_unknown", "config_files", "dataset", "dry_run", "jobs", "max_trials", "model", "output_dir"),
+        *("pruner", "resume", "sampler", "seeds", "space", *OF_ALL),
+    },
     "sweep": {"model", "param", "values", *OF_STUDIES},
     "ablation": OF_STUDIES,
     "report": {"output_dir", "paper", *OF_ALL},
@@ -68,9 +72,9 @@ def test_every_command_is_tested_here() -> None:
 
 def test_who_takes_settings_says_so(shown) -> None:
     pointing = [name for name in COMMANDS if POINTER in " ".join(shown(name, "--help").split())]
-    assert pointing == ["benchmark", "sweep", "ablation"]
+    assert pointing == ["benchmark", "sweep", "ablation", "tune"]
     open_ended = [name for name in COMMANDS if "[--SETTING=VALUE ...]" in shown(name, "--help")]
-    assert open_ended == ["train", "benchmark", "sweep", "ablation"]
+    assert open_ended == ["train", "benchmark", "sweep", "ablation", "tune"]
 
 
 def test_train_lists_every_setting_with_its_default(shown) -> None:

@@ -227,14 +227,16 @@ def broken_ray() -> Any:
     sys.path.insert(0, os.getcwd())
     Path("ray").mkdir()
     Path("ray", "half.py").touch()
-    Path("ray", "tune.py").write_text("report = dict")
+    Path("ray", "tune.py").write_text("run = dict\ndef report(**named): seen.append(named)\nseen = []")
     Path("ray", "__init__.py").write_text("import ray.half\nraise AttributeError('np.bool8')")
     said = [
-        [attempt(lambda: quick_start.tune.report(hit=1))["error"], "ray.half" in sys.modules]
-        for _ in range(2)
+        [attempt(lambda: quick_start.tune.run(hit=1))["error"], "ray.half" in sys.modules] for _ in range(2)
     ]
     Path("ray", "__init__.py").write_text("# no longer broken; of another length than it was")
-    return [said, quick_start.tune.report(hit=1)]
+    before = quick_start.tune.report(hit=0)  # nothing has imported ray
+    ran = quick_start.tune.run(hit=1)
+    quick_start.tune.report(hit=2)
+    return [said, [before, ran, quick_start.tune.seen]]
 
 
 PROBES: dict[str, Callable[[], Any]] = {

@@ -21,12 +21,12 @@ from .results import Results
 
 def page(results: Results) -> str:
     """``report.html``: the whole report as one page that needs nothing else, neither files nor a network."""
-    return _environment(None).get_template("report.html").render(page_facts(results))
+    return environment(None).get_template("report.html").render(page_facts(results))
 
 
 def markdown(results: Results) -> str:
     """``report.md``: all of the report but its figures."""
-    return _environment(md).get_template("report.md").render(facts(results)).rstrip() + "\n"
+    return environment(md).get_template("report.md").render(facts(results)).rstrip() + "\n"
 
 
 def latex(results: Results) -> str:
@@ -34,11 +34,11 @@ def latex(results: Results) -> str:
 
     The document has to load ``booktabs``.
     """
-    return _environment(tex).get_template("report.tex").render(facts(results))
+    return environment(tex).get_template("report.tex").render(facts(results))
 
 
 @functools.cache
-def _environment(escape: Callable[[str], str] | None) -> Environment:
+def environment(escape: Callable[[str], str] | None) -> Environment:
     """The templates, printing text through ``escape``; None is html's."""
     options: dict[str, Any] = {}
     if escape is tex:  # whose own braces and percent signs are too many

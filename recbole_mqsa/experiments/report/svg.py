@@ -44,10 +44,10 @@ def drawing() -> AbstractContextManager[None]:
     return matplotlib.rc_context(settings)
 
 
-def new_figure() -> tuple[Figure, Axes]:
-    """A figure with axes whose ground is the page's."""
+def new_figure(height: float = _HEIGHT) -> tuple[Figure, Axes]:
+    """A figure with axes whose ground is the page's; the height in inches."""
     with drawing():
-        figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         axes = figure.subplots()
     axes.patch.set_visible(False)
     axes.grid(alpha=0.16, linewidth=0.8)

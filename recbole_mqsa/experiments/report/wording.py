@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...interfaces import Json
 from ..trials import Trial
 from .formatting import MISSING, listing, metric_label, plural
 from .published import SOURCE
@@ -92,7 +93,21 @@ def table_notes(results: Results) -> list[str]:
     ]
     if any(len(trials) > sum(trial.finished for trial in trials) > 0 for trials in variants):
         notes.append("“n of m seeds” beside a name: only n are finished, and the means are over those.")
-    return [*notes, *_test_notes(results), *published_notes(results)]
+    return [*notes, *tuning_notes(results.plan), *_test_notes(results), *published_notes(results)]
+
+
+def tuning_notes(plan: Json) -> list[str]:
+    """How the variants were tuned before, if they were."""
+    tuning = plan.get("tuning")
+    if not tuning:
+        return []
+    text = (
+        f"Each variant was tuned on each data set with {plural(tuning['trials'], 'trial')}, judged by validation alone "
+        f"(sampler {tuning['sampler']}, pruner {tuning['pruner']}, seed {tuning['seed']}); the tables are of the "
+        "settings that were found, trained anew."
+    )
+    untuned = list(tuning.get("untuned") or [])
+    return [f"{text} There is nothing to tune in {listing(untuned)}." if untuned else text]
 
 
 def _test_notes(results: Results) -> list[str]:

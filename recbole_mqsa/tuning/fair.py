@@ -1,0 +1,84 @@
+"""The fair comparison: each variant of a benchmark is tuned first, on each data set, with as many trials as others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..errors import UserError
+from ..experiments.study import Study
+from ..experiments.trials import Variant
+from ..interfaces import Json
+from ..settings.locations import FOLDER
+from .check import make_plan
+from .search import Search
+from .space import read_space
+from .storage import require_optuna
+
+SEED = 19_937
+"""Of the searches: their own, so that those of the benchmark are fresh."""
+
+Searches = dict[tuple[str, str], Search]
+"""By data set and variant."""
+
+
+def searches_of(study: Study, trials: int) -> Searches:
+    """A search for each data set and variant that has a space, checked, below the folder of the study.
+
+    Raises:
+        UserError: Optuna is not installed, or a space does not suit the settings of the study.
+    """
+    require_optuna()
+    tunable = [variant for variant in study.variants if _has_space(variant)]
+    untunable = [variant for variant in study.variants if not _has_space(variant)]
+    if not tunable:
+        raise UserError("no variant has a space below properties/tune; leave out --tune")
+    if untunable:
+        replace(study, variants=untunable).check()
+    return {
+        (dataset, variant.name): _search(study, dataset, variant, trials)
+        for dataset in study.datasets
+        for variant in tunable
+    }
+
+
+def _has_space(variant: Variant) -> bool:
+    return (FOLDER / "tune" / f"{variant.name}.yaml").is_file()
+
+
+def _search(study: Study, dataset: str, variant: Variant, trials: int) -> Search:
+    space = read_space(FOLDER / "tune" / f"{variant.name}.yaml")
+    settings = {**study.settings, **variant.settings, "seed": SEED}
+    plan = make_plan(variant.model, dataset, space, settings, allow_unknown=study.allow_unknown)
+    folder = study.folder / "tune" / dataset / variant.name
+    search = Search(folder, plan, trials, study.jobs, seeds=0, resume=True)
+    search.check()
+    return search
+
+
+def tuned(
+    study: Study,
+    searches: Searches,
+    say: Callable[[str], None] = print,
+    watch: Callable[[str], None] | None = None,
+) -> Study:
+    """The study with the settings that the searches find.
+
+    Raises:
+        UserError: a search has no finished trial, or another program is at it.
+    """
+    found: dict[str, dict[str, Json]] = {}
+    for (dataset, variant), search in searches.items():
+        say(f"tuning {variant} on {dataset}")
+        search.run(say, watch)
+        found.setdefault(dataset, {})[variant] = search.best.settings
+    names = {name for _, name in searches}
+    first = next(iter(searches.values()))
+    tuning = {
+        "trials": first.max_trials,
+        "sampler": first.plan.sampler,
+        "pruner": first.plan.pruner,
+        "seed": first.plan.seed,
+        "untuned": [variant.name for variant in study.variants if variant.name not in names],
+    }
+    return replace(study, tuned=found, tuning=tuning)

@@ -1,0 +1,83 @@
+"""From what a user asks for to a search that can start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Union
+
+from ..errors import UserError
+from ..runs.folder import new_folder
+from ..settings.files import read_config_files
+from ..settings.locations import FOLDER
+from ..settings.names import DATASET, MODEL
+from .check import make_plan
+from .record import Tried
+from .search import Search
+from .space import read_space
+from .storage import require_optuna
+
+SpaceLike = Union[str, "os.PathLike[str]", Mapping[str, object]]
+
+
+def prepared(
+    model: str | None,
+    dataset: str | None,
+    space: SpaceLike | None,
+    folder: Path | None,
+    *,
+    config_files: Sequence[str | os.PathLike[str]] = (),
+    settings: Mapping[str, object],
+    sampler: str = "tpe",
+    pruner: str = "median",
+    allow_unknown: bool = False,
+    max_trials: int = 40,
+    jobs: int = 1,
+    seeds: int = 3,
+    resume: bool = False,
+    callback: Callable[[Tried], None] | None = None,
+) -> Search:
+    """A search whose settings, space and folder are checked.
+
+    Raises:
+        UserError: Optuna is not installed, or anything that is asked for is wrong.
+    """
+    require_optuna()
+    merged = {**read_config_files([Path(file) for file in config_files]), **settings}
+    merged.pop("show_progress", None)  # a trial has no terminal to show it on
+    model = model or str(merged.get("model") or MODEL)
+    plan = make_plan(
+        model,
+        dataset,
+        read_space(default_space(model) if space is None else space),
+        {key: value for key, value in merged.items() if key != "model"},
+        sampler,
+        pruner,
+        allow_unknown,
+        {"dataset": DATASET},
+    )
+    search = Search(
+        folder or Path(f"{new_folder(plan.model, plan.dataset)}-tune"),
+        plan,
+        max_trials,
+        jobs,
+        seeds,
+        resume,
+        callback,
+    )
+    search.check()
+    return search
+
+
+def default_space(model: str) -> Path:
+    """The space that comes with this package for a model.
+
+    Raises:
+        UserError: there is none.
+    """
+    file = FOLDER / "tune" / f"{model}.yaml"
+    if not file.is_file():
+        known = ", ".join(sorted(one.stem for one in file.parent.glob("*.yaml")))
+        raise UserError(f"there is no space for {model}; name one with --space (there are some for {known})")
+    return file

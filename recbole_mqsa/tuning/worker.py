@@ -1,0 +1,139 @@
+"""One trial in a process of its own: a run whose validation scores go to the study after each epoch."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..errors import SPEAKER, UserError
+from ..experiments.schedule import command_of
+from ..interfaces import Json
+from ..parallel.launch import end_with_parent
+from ..runs.atomic import locked
+from ..runs.folder import CHECKPOINT
+from ..settings.config import Config
+from ..training.resume import FORMER, STATE
+from ..training.run import Run, run
+from .engine import Engine
+from .plan import Plan
+from .record import Tried
+
+PATIENCE = 60.0
+"""Seconds to wait for a process that is still writing the folder, as after a kill of its parent alone."""
+
+
+class Pruned(Exception):
+    """The trial is ended early, as others are ahead of it."""
+
+
+def work(place: str, number: int, folder: Path) -> None:
+    """Begin or continue a trial of the study, unless it has ended."""
+    engine = Engine(place)
+    trial = engine.trial(number)
+    if trial.state != "running":
+        return
+    _wait_for(folder)
+    report = engine.report(number)
+
+    def callback(epoch: int, score: float) -> None:
+        if report(epoch + 1, score):
+            raise Pruned
+
+    try:
+        finished = _run(engine.plan, trial, folder, callback)
+    except Pruned:
+        _prune(engine, number, folder)
+    else:
+        engine.end(number, "finished", _figures(engine.plan, finished))
+
+
+def _run(plan: Plan, trial: Tried, folder: Path, callback: Callable[[int, float], None]) -> Run:
+    """The trial as a run that never sees the test part."""
+    settings = {**plan.settings, **trial.settings, "seed": plan.seed}
+    config = Config(
+        plan.model,
+        plan.dataset,
+        command_line={**settings, "show_progress": False},
+        allow_unknown=plan.allow_unknown,
+    )
+    command = ["recbole-mqsa", *command_of(plan.model, plan.dataset, folder, settings)]
+    interval = plan.settings.get("state_interval", 0)
+    return run(config, folder, callback, resume=True, command=command, state_interval=interval, test=False)
+
+
+def _figures(plan: Plan, finished: Run) -> dict[str, float | None]:
+    result = finished.result
+    return {
+        "value": float(result["valid"][plan.metric]),
+        "best_epoch": result["best_epoch"],
+        "epochs": result["epochs_run"],
+        "seconds": float(sum(result["seconds"].values())),
+    }
+
+
+def _prune(engine: Engine, number: int, folder: Path) -> None:
+    """Record a trial's early end; its weights are of no use any more."""
+    curve = engine.trial(number).curve
+    choose = max if engine.plan.bigger else min
+    best = choose(curve, key=lambda epochs: curve[epochs])
+    figures = {
+        "value": curve[best],
+        "best_epoch": best - 1,
+        "epochs": max(curve),
+        "seconds": sum(map(_seconds, _epochs(folder))),
+    }
+    engine.end(number, "pruned", figures)
+    for name in (CHECKPOINT, STATE, FORMER):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _epochs(folder: Path) -> list[Json]:
+    with (folder / "epochs.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _seconds(row: Json) -> float:
+    return sum(float(row.get(name) or 0.0) for name in ("train_seconds", "valid_seconds"))
+
+
+def _wait_for(folder: Path) -> None:
+    """Wait until no other process writes a folder: one whose parent was killed ends within a second or two."""
+    deadline = time.monotonic() + PATIENCE
+    while folder.exists() and not _is_free(folder):
+        if time.monotonic() > deadline:
+            raise UserError(f"{folder} is still being written by another process; end that one")
+        time.sleep(0.2)
+
+
+def _is_free(folder: Path) -> bool:
+    try:
+        with locked(folder, "another process"):
+            return True
+    except UserError:
+        return False
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the trial that a command line names by storage, number and folder."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    end_with_parent()
+    try:
+        work(words[0], int(words[1]), Path(words[2]))
+    except UserError as error:
+        print(SPEAKER, " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

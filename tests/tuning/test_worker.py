@@ -118,7 +118,7 @@ def test_settings_that_fail_in_training_end_with_a_sentence(
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own stays
     engine, folder = drawn(home, "nan", space={"learning_rate": [1e30, 2e30]})
     assert worker.main([engine.place, "0", str(folder)]) == 2
-    assert "recbole-mqsa: the training loss became NaN" in capsys.readouterr().err
+    assert "recbole-mqsa: the training loss became" in capsys.readouterr().err
     assert engine.trial(0).state == "running"  # the search, which reads the sentence, records it
 
 

@@ -51,7 +51,8 @@ def read_yaml(file: Path) -> Json:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        raise UserError(f"config file {file}, {where}{getattr(error, 'problem', None) or error}") from error
+        said = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise UserError(f"config file {file}, {where}{said}") from error
     if not isinstance(content, (dict, type(None))):
         raise UserError(f"config file {file} is not a mapping; it needs lines like 'tau: 0.1'")
     return content or {}

@@ -200,20 +200,21 @@ def _parsed(file: AtomicFile, kinds: Mapping[str, str], known: Mapping[str, str]
         name: [""] for name, kind in dtypes.items() if kind not in ("int64", "str")
     }
     try:
-        return pd.read_csv(
-            file.path,
-            sep=file.separator,
-            usecols=list(kinds),
-            dtype=dtypes,
-            encoding=file.encoding,
-            engine="c",
-            low_memory=False,  # else the categories of each 256 KB are merged one after another
-            quoting=csv.QUOTE_NONE,
-            keep_default_na=False,
-            na_values=missing,
-            float_precision="round_trip",
-            index_col=False,
-        )[list(kinds)]
+        with np.errstate(invalid="ignore"):  # of 'inf' among whole numbers, which is refused next
+            return pd.read_csv(
+                file.path,
+                sep=file.separator,
+                usecols=list(kinds),
+                dtype=dtypes,
+                encoding=file.encoding,
+                engine="c",
+                low_memory=False,  # else the categories of each 256 KB are merged one after another
+                quoting=csv.QUOTE_NONE,
+                keep_default_na=False,
+                na_values=missing,
+                float_precision="round_trip",
+                index_col=False,
+            )[list(kinds)]
     except (ValueError, OverflowError):
         return None
 

@@ -142,6 +142,10 @@ EVERY_MODEL: tuple[Rule, ...] = (
     *whole(0, "loss_decimal_place"),
     *switch("mask_seen", "repeatable", "show_progress", "use_gpu", "shuffle", "reproducibility", "log_wandb"),
     *switch("enable_amp", "enable_scaler", "require_pow", "filter_inter_by_user_or_item", "normalize_all"),
+    *(
+        (key, lambda names, _: isinstance(names, (list, tuple)), "a list of names of columns")
+        for key in ("numerical_features", "normalize_field", "alias_of_user_id", "alias_of_item_id")
+    ),
     ("gpu_id", _are_gpus, "the number of a GPU, or several as in '0,1'"),
     ("train_neg_sample_args", _draws_negatives, _NEGATIVES),
     ("clip_grad_norm", _clips, "a mapping with max_norm above 0, as {{'max_norm': 5}}"),

@@ -15,7 +15,7 @@ from ..interfaces import Json
 from .check import check_settings
 from .device import choose_device
 from .files import read_config_files
-from .keys import OF_SOME_MODELS, keys_of
+from .keys import is_of_others, keys_of
 from .literals import literal
 from .names import hint, model_names
 from .support import refuse_foreign
@@ -113,9 +113,10 @@ class Config(recbole.config.Config):
             known |= keys_of(self.model_class)
         for key in unknown:
             if key not in known:
-                if key in OF_SOME_MODELS:
+                if is_of_others(key):
                     raise UserError(
-                        f"{self.model} has no setting '{key}'; leave it out (--help lists its settings)"
+                        f"{self.model} has no setting '{key}'{hint(key, map(str, known)) or '; leave it out'} "
+                        f"(train --model={self.model} --help lists its settings)"
                     )
                 raise UserError(
                     f"unknown setting '{key}'{hint(str(key), map(str, known.union(OPTIONS)))} "

@@ -89,7 +89,8 @@ def _told(file: Path) -> Iterator[None]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        raise UserError(f"config file {file}, {where}{getattr(error, 'problem', None) or error}") from error
+        said = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise UserError(f"config file {file}, {where}{said}") from error
 
 
 class Merging(Protocol):

@@ -6,6 +6,7 @@ keys anew in the source of RecBole and of this package, and names those that a t
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from contextlib import suppress
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from . import locations
 from .files import read_yaml
+from .names import model_names
 
 _RUN = (
     *("encoding", "eval_type", "ip", "local_rank", "MODEL_INPUT_TYPE", "MODEL_TYPE", "offset", "port"),
@@ -68,6 +70,16 @@ def keys_of(model_class: type) -> set[str]:
         elif package not in ("abc", "builtins", "torch", "typing"):
             known |= _in_source_of(base)
     return known
+
+
+def is_of_others(key: str) -> bool:
+    """Whether a setting, unknown for a model, is one of some other model's."""
+    return key in OF_SOME_MODELS or key in _of_all_models()
+
+
+@functools.cache
+def _of_all_models() -> frozenset[str]:
+    return frozenset().union(*map(yaml_keys, model_names()))
 
 
 def yaml_keys(model: str) -> set[str]:

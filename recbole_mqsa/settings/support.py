@@ -131,7 +131,8 @@ def refuse_ignored(config: Settings) -> None:
     defaults = getattr(config, "internal_config_dict", {})
     for key, value in getattr(config, "external_config_dict", {}).items():
         reason = _DERIVED if key in DEFAULT_ONLY else REFUSED.get(key)
-        if reason is not None and is_served(config) and value and value != defaults.get(key):
+        given = value or (key in DEFAULT_ONLY and value is not None)
+        if reason is not None and is_served(config) and given and value != defaults.get(key):
             raise UserError(f"{key} is {value!r}; it has to be left out: {reason}")
     if config["log_wandb"] is True and importlib.util.find_spec("wandb") is None:
         raise UserError("log_wandb is True, but wandb is not installed; pip install wandb, or leave it out")

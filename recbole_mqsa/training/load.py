@@ -16,6 +16,7 @@ from ..runs.checkpoints import check_finite, safe_load
 from ..runs.folder import CHECKPOINT
 from ..runs.logs import quiet
 from ..settings.config import Config
+from ..settings.support import DEFAULT_ONLY
 from .build import build_dataset, build_loaders, build_model
 from .faults import explained
 
@@ -43,7 +44,7 @@ class _TheirProtocol(Config):
 
 def given_settings(saved: Json) -> Json:
     """Settings from which RecBole's Config derives ``saved``, the settings of a checkpoint as plain data."""
-    settings = {key: value for key, value in saved.items() if key not in _DERIVED}
+    settings = {key: value for key, value in saved.items() if key not in _DERIVED | DEFAULT_ONLY}
     settings["data_path"] = os.path.dirname(settings["data_path"].rstrip(os.sep))
     if settings["train_neg_sample_args"]["distribution"] == "none":
         settings["train_neg_sample_args"] = None

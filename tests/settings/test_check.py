@@ -124,6 +124,8 @@ REFUSED: dict[str, list[Any]] = {
     "loss_decimal_place": [-1, 2.5],
     **{key: ["maybe", 1, 0] for key in SWITCHES},
     "gpu_id": ["abc", 0.5, True],
+    **{key: [3, "age"] for key in ("numerical_features", "normalize_field")},
+    **{key: [3, "age"] for key in ("alias_of_user_id", "alias_of_item_id")},
     "topk": [[0], [], [5, "a"], 2.5],
     "metrics": [["HR"], [], ["NDCG", "AUC"], ["AUC"], ["LogLoss"]],
     "tail_ratio": [0, -0.1, "many"],

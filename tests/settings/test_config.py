@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 import recbole.config
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
 from recbole.model.sequential_recommender.sasrec import SASRec
 
 from recbole_mqsa.errors import UserError
 from recbole_mqsa.settings import locations
+from recbole_mqsa.settings.check import EVERY_MODEL, WITH_TRANSITION
 from recbole_mqsa.settings.config import Config
 
 
@@ -138,7 +142,7 @@ def test_bad_settings_are_refused_from_every_source(tmp_path: Path, source: str)
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest(key: str, near: str) -> None:
-    assert f"unknown setting '{key}'; did you mean '{near}'?" in complaint(config_dict={key: 1})
+    assert f"setting '{key}'; did you mean '{near}'?" in complaint(config_dict={key: 1})
     assert Config("MQSATED", "ml-100k", config_dict={key: 1}, allow_unknown=True)[key] == 1
 
 
@@ -191,3 +195,18 @@ def test_other_models_are_held_to_the_common_rules_only() -> None:
     assert Config("LightGCN", "ml-100k", config_dict=general)["n_layers"] == 0
     assert complaint("LightGCN", config_dict={"learning_rate": 0}).startswith("learning_rate is 0")
     assert complaint("LightGCN", config_dict={"tau": 0, "transition": "ted"}).startswith("tau is 0")
+
+
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers() | st.text())
+)
+"""Of any kind; those of dictionaries are in ``tests/test_fuzz.py``."""
+
+
+@limits(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted({key for key, *_ in (*EVERY_MODEL, *WITH_TRANSITION)})), VALUES)
+def test_any_value_of_any_setting_is_taken_or_refused_in_a_sentence(key: str, value: object) -> None:
+    try:
+        Config("MQSATED", "toy", command_line={key: value})
+    except UserError as refused:
+        assert str(refused).count("; ") >= 1 or "RecBole refuses" in str(refused)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 import recbole.config
 import yaml
+from hypothesis import HealthCheck, given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
 
 from recbole_mqsa.errors import UserError
 from recbole_mqsa.settings import locations
@@ -107,3 +111,29 @@ def test_other_programs_keep_their_loader() -> None:
         [sys.executable, "-c", f"{code[:-1]}, type(yaml.safe_load('1e-3')))"], capture_output=True, text=True
     )
     assert done.stdout.split() == ["1e-3", "1e-3", "<class", "'str'>"], done.stderr
+
+
+@limits(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=80) | st.text(alphabet="[]{}:-&*!|>'\"#%@,? \n\ta1", max_size=40).map(str.encode))
+def test_any_file_is_settings_or_one_sentence(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(content)
+    try:
+        assert isinstance(read_yaml(file), dict)
+    except UserError as refused:
+        assert str(refused).startswith(f"config file {file}") and "\n" not in str(refused)
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z_]{1,12}", fullmatch=True).filter(
+            lambda key: key not in ("y", "n", "on", "no", "off")
+        ),
+        st.booleans() | st.integers() | st.text(st.characters(codec="ascii", exclude_categories=["C"])),
+    )
+)
+def test_what_yaml_writes_is_read_back(settings: dict[str, object]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "mine.yaml"
+        file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        assert read_yaml(file) == settings

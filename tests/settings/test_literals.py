@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recbole_mqsa.settings.literals import literal
 
@@ -57,3 +59,31 @@ def test_a_literal_is_read(text: str, value: object) -> None:
 )
 def test_anything_else_stays_the_string(text: str) -> None:
     assert literal(text) == text
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner, inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(PLAIN)
+def test_what_python_writes_is_read_back(value: object) -> None:
+    assert literal(repr(value)) == value
+
+
+@given(st.text())
+def test_any_text_is_plain_data(text: str) -> None:
+    assert is_plain(literal(text))
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value is made of numbers, text, None, lists, tuples and dictionaries only."""
+    if isinstance(value, dict):
+        return all(is_plain(part) for pair in value.items() for part in pair)
+    if isinstance(value, (list, tuple)):
+        return all(map(is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)

@@ -62,7 +62,7 @@ def test_what_recbole_sets_by_itself_is_refused(key: str) -> None:
 
 @pytest.mark.parametrize("key", sorted(keys.OF_SOME_MODELS - {"loss_type"}))
 def test_a_setting_of_other_models_is_refused(key: str) -> None:
-    assert complaint(**{key: 1}).startswith(f"MQSATED has no setting '{key}'; leave it out")
+    assert complaint(**{key: 1}).startswith(f"MQSATED has no setting '{key}'; ")
 
 
 @pytest.mark.parametrize("key", sorted(OF_TRANSITIONS))

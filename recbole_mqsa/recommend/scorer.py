@@ -131,7 +131,9 @@ class Scorer:
         seen = row.to(items.device), item.to(items.device)
         if choice.allowed is None:
             return top_items_by_blocks(states, items, k, seen)
-        ids = torch.cat([torch.zeros(1, dtype=torch.long), choice.allowed.nonzero().squeeze(1)]).to(items.device)
+        ids = torch.cat([torch.zeros(1, dtype=torch.long), choice.allowed.nonzero().squeeze(1)]).to(
+            items.device
+        )
         best, place = top_items_by_blocks(states, items[ids], k, _among(ids, seen))
         return best, ids[place]
 

@@ -18,10 +18,15 @@ LOCK = ".lock"
 def write_whole(file: Path, write: Callable[[Path], object], former: Path | None = None) -> None:
     """Replace ``file`` by what ``write`` writes to a draft beside it: readers see the old file or the new one.
 
-    The draft is on the disk before it takes the file's place, so that no crash leaves an empty file.
+    The draft is on the disk before it takes the file's place, so that no crash leaves an empty file. If ``write``
+    fails, nothing is left of it.
     """
     draft = file.with_name(f"{file.name}.part")
-    write(draft)
+    try:
+        write(draft)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
     with draft.open("rb") as written:
         os.fsync(written.fileno())
     if former is not None and file.exists():

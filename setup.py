@@ -59,8 +59,10 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
+        "prepare": ["duckdb>=1.2"],  # reads tables larger than memory; also writes recommend's parquet files
         # setuptools builds the wheel that tests/test_packaging.py looks into.
         "test": [
+            "duckdb>=1.2",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",

@@ -11,9 +11,9 @@ from .errors import UserError
 from .interfaces import Json
 from .parallel import group
 from .parallel.launch import spawn
+from .recommend.recommender import Recommender
 from .runs.folder import new_folder
 from .settings.config import Config
-from .recommend.recommender import Recommender
 from .settings.names import DATASET, MODEL
 from .training import run as training
 

@@ -16,7 +16,7 @@ PACKAGE = "recbole_mqsa"
 FLOORS = (
     {"__main__"},
     {"cli", "api", "__init__"},
-    {"plugin", "experiments", "recommend"},
+    {"plugin", "experiments", "prepare", "recommend"},
     {"training"},
     {"evaluation"},
     {"runs"},

@@ -12,7 +12,6 @@ from scipy import sparse
 from tqdm import tqdm
 
 from ..data.dataset import SequenceDataset
-from ..data.loader import MaskedEvalLoader
 from ..errors import UserError
 from ..settings.rules import is_whole
 from ..training.run import Run
@@ -63,7 +62,8 @@ class Recommender:
             )
         if self.split != "all" and not len(self.loader._dataset):
             raise UserError(f"{name} has no {self.split} part; leave split out to recommend from all actions")
-        if self.split != "all" and not isinstance(self.loader, MaskedEvalLoader):
+        modes = self.run.config["eval_args"]["mode"]
+        if self.split != "all" and modes[self.split] != "full":
             raise UserError(
                 f"{name} ranked drawn items when it was evaluated, so it has no lists of all items; leave split out to "
                 "recommend from all actions"

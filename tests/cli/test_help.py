@@ -22,6 +22,11 @@ OPTIONS = {
     "ablation": OF_STUDIES,
     "report": {"output_dir", "paper", *OF_ALL},
     "inspect": {"output_dir", "runs", *OF_ALL},
+    "recommend": {
+        *("data_path", "exclude", "exclude_seen", "explain", "items", "output", "repeat_purchases", "run"),
+        *("sequences", "split", "topk", "users", *OF_ALL),
+    },
+    "similar": {"data_path", "items", "run", "topk", *OF_ALL},
 }
 POINTER = "recbole-mqsa train --help lists them."
 

@@ -63,11 +63,13 @@ setup(
     extras_require={
         # cmaes is what Optuna's sampler of that name needs.
         "tune": TUNE,
+        "prepare": ["duckdb>=1.2"],  # reads tables larger than memory; also writes recommend's parquet files
         # setuptools builds the wheel that tests/test_packaging.py looks into.
         # hyperopt is what recbole.trainer.HyperTuning needs.
         "test": [
             *TUNE,
             "hyperopt>=0.2.7",
+            "duckdb>=1.2",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",

@@ -14,13 +14,16 @@ from .plugin.imports import when_imported
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .api import load, train, tune
+    from .api import Run, load, train, tune
+    from .recommend.recommender import Recommender
     from .settings.config import Config
-    from .training.run import Run
 
-__all__ = ["Config", "Run", "UserError", "__version__", "load", "register", "train", "tune"]
+__all__ = ["Config", "Recommender", "Run", "UserError", "__version__", "load", "register", "train", "tune"]
 
-_LAZY = {"Config": "settings.config", "Run": "training.run", "load": "api", "train": "api", "tune": "api"}
+_LAZY = {
+    **{"Config": "settings.config", "Recommender": "recommend.recommender"},
+    **{"Run": "api", "load": "api", "train": "api", "tune": "api"},
+}
 
 
 def register() -> None:

@@ -11,10 +11,32 @@ from .errors import UserError
 from .interfaces import Json
 from .parallel import group
 from .parallel.launch import spawn
+from .recommend.recommender import Recommender
 from .runs.folder import new_folder
 from .settings.config import Config
 from .settings.names import DATASET, MODEL
-from .training.run import Run, read_run, run
+from .training import run as training
+
+
+class Run(training.Run):
+    """A finished run, as :func:`train` and :func:`load` return it.
+
+    Attributes:
+        folder, result, data_path: see :class:`recbole_mqsa.training.run.Run`.
+    """
+
+    def recommender(self, split: str = "all") -> Recommender:
+        """What recommends by this run: lists, similar items and explanations.
+
+        Args:
+            split: what is known of users; see :class:`recbole_mqsa.recommend.recommender.Recommender`.
+        """
+        return Recommender(self, split)
+
+
+def _offered(run: training.Run) -> Run:
+    return Run(run.folder, run.result, run.data_path)
+
 
 if TYPE_CHECKING:
     from .tuning.record import Tried
@@ -69,7 +91,7 @@ def train(
     if "checkpoint_dir" in config.external_config_dict:
         raise UserError("checkpoint_dir is RecBole's; name a run's folder with output_dir")
     if (config["nproc"] or 1) == 1 or group.place() is not None:
-        return run(config, output_dir, callback, resume, command)
+        return _offered(training.run(config, output_dir, callback, resume, command))
     if callback is not None:
         raise UserError(
             f"a callback runs in one process, but nproc is {config['nproc']}; leave one of them out"
@@ -81,7 +103,7 @@ def train(
         **settings,
     }
     spawn(_member, config["nproc"], arguments)
-    return read_run(folder)
+    return _offered(training.read_run(folder))
 
 
 def _member(arguments: Json) -> None:
@@ -99,7 +121,7 @@ def load(folder: str | os.PathLike[str], data_path: str | os.PathLike[str] | Non
     Raises:
         UserError: the folder holds no finished run, or what is there is damaged.
     """
-    return read_run(folder, data_path)
+    return _offered(training.read_run(folder, data_path))
 
 
 def tune(

@@ -17,7 +17,7 @@ FLOORS = (
     {"__main__"},
     {"cli", "api", "__init__"},
     {"tuning"},
-    {"plugin", "experiments", "recommend"},
+    {"plugin", "experiments", "prepare", "recommend"},
     {"training"},
     {"evaluation"},
     {"runs"},

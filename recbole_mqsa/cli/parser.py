@@ -6,7 +6,7 @@ import argparse
 import re
 import shutil
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
 
 from ..errors import UserError
@@ -67,7 +67,7 @@ class Parser(argparse.ArgumentParser):
         """
         options: list[str] = []
         settings: Json = {}
-        for key, text in pairs(words, self.flags).items():
+        for key, text in pairs(words, self.flags, self.options).items():
             if key in self.flags:
                 options += [f"--{key}"] if _is_true(key, text) else []
             elif key in self.options:
@@ -104,8 +104,10 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=34)
 
 
-def pairs(words: Sequence[str], flags: set[str]) -> dict[str, str]:
+def pairs(words: Sequence[str], flags: set[str], options: Collection[str] = ()) -> dict[str, str]:
     """The text of each key on a command line; a flag without a value has the text True.
+
+    Flags and options may be written with dashes in place of underscores, as in --dry-run.
 
     Raises:
         UserError: a word that is no option, an option without its value, or with two that differ.
@@ -116,6 +118,8 @@ def pairs(words: Sequence[str], flags: set[str]) -> dict[str, str]:
         key, equals, text = ("help", "", "") if word == "-h" else word[2:].partition("=")
         if word != "-h" and not (word.startswith("--") and key):
             raise UserError(f"stray word '{word}'; settings look like --tau=0.1")
+        if (underscored := key.replace("-", "_")) in {*flags, *options}:
+            key = underscored
         if not equals and key in flags:
             text = "True"
         elif not equals:

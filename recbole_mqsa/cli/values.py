@@ -37,3 +37,32 @@ def literals(text: str) -> list[object]:
     if not values:
         raise ArgumentTypeError("names no value; write for example --values=0,0.5,1")
     return values
+
+
+def truth(text: str) -> bool:
+    """True or False."""
+    value = literal(text)
+    if not isinstance(value, bool):
+        raise ArgumentTypeError(f"is {text}; it has to be True or False")
+    return value
+
+
+def names(text: str) -> list[str]:
+    """Names between commas, which may hold blanks; or a list such as ["a, b","c"] of names that hold commas."""
+    listed = literal(text) if text.strip().startswith("[") else None
+    found = listed if isinstance(listed, list) else [name.strip() for name in text.split(",")]
+    found = [str(name) for name in found if str(name)]
+    if not found:
+        raise ArgumentTypeError("names nothing")
+    return found
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Reads one of some words."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ArgumentTypeError(f"is {text}; it has to be one of {', '.join(choices)}")
+        return text
+
+    return read

@@ -100,6 +100,12 @@ class SequenceTrainLoader(AbstractDataLoader):
         return self.transform(data, SequenceBatch(fields, lengths if lengths_stay else None))
 
 
+def users_at_once(config: Settings, n_items: int) -> int:
+    """How many users are scored together, all items of each."""
+    cells = SCORE_CELLS if config["device"].type == "cpu" else GPU_SCORE_CELLS
+    return max(1, min(int(config["eval_batch_size"]), cells // n_items))
+
+
 class MaskedEvalLoader(FullSortEvalDataLoader):
     """One row per sample, with the items that the user has already interacted with, to leave out of the ranking.
 
@@ -117,8 +123,7 @@ class MaskedEvalLoader(FullSortEvalDataLoader):
         AbstractDataLoader.__init__(self, config, dataset, sampler, shuffle=False)
 
     def _init_batch_size_and_step(self) -> None:
-        cells = SCORE_CELLS if self.config["device"].type == "cpu" else GPU_SCORE_CELLS
-        self.step = max(1, min(self.config["eval_batch_size"], cells // self._dataset.item_num))
+        self.step = users_at_once(self.config, self._dataset.item_num)
         self.set_batch_size(self.step)
 
     def seen_index(self, index: Index) -> Pairs | None:

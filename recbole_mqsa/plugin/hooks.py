@@ -50,7 +50,7 @@ def masking_seen_items(full_sort_scores: Function) -> Function:
     """``full_sort_scores``: leaves out seen items, as evaluation does."""
 
     def scores(*args: object, **kwargs: object) -> object:
-        ours = resolve("recbole_mqsa.recommend.recommender:full_sort_scores")
+        ours = resolve("recbole_mqsa.recommend.case_study:full_sort_scores")
         return ours(*args, otherwise=full_sort_scores, **kwargs)
 
     return scores
@@ -60,7 +60,7 @@ def ranking_by_blocks(full_sort_topk: Function) -> Function:
     """``full_sort_topk``: leaves out seen items, and never holds all scores of all users."""
 
     def topk(*args: object, **kwargs: object) -> object:
-        ours = resolve("recbole_mqsa.recommend.recommender:full_sort_topk")
+        ours = resolve("recbole_mqsa.recommend.case_study:full_sort_topk")
         return ours(*args, otherwise=full_sort_topk, **kwargs)
 
     return topk

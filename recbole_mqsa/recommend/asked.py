@@ -7,11 +7,10 @@ from typing import Union
 
 import numpy as np
 import torch
-from recbole.data.interaction import Interaction
 
 from ..data.dataset import SequenceDataset
-from ..data.sequences import flatten_spans
 from ..errors import UserError
+from .histories import Histories
 
 Users = Union[Sequence[int], np.ndarray, torch.Tensor]
 """[U] user ids, as RecBole numbers them."""
@@ -19,7 +18,7 @@ NAMED = 5
 """The most users that a message names."""
 
 
-class Asked:
+def asked(users: Users, part: SequenceDataset) -> Histories:
     """Histories of users: their actions before the first that this part predicts, or all that came before the part.
 
     So the test part knows training and validation; a user whom it does not test has all known actions as history.
@@ -31,36 +30,19 @@ class Asked:
     Raises:
         UserError: something that is no user's number, or a user without a history.
     """
-
-    def __init__(self, users: Users, part: SequenceDataset) -> None:
-        self.part, self.users = part, _numbers(users, part)
-        own, rows = part.inter_feat[part.uid_field].numpy(), part.rows
-        never = len(part.sequences.items)
-        first = np.full(part.user_num, never)
-        np.minimum.at(first, own, rows)
-        end = np.where(first < never, first, part.known_end + 1)[self.users]
-        unknown = np.unique(self.users[end == 0])
-        if len(unknown):
-            raise UserError(f"{_named(unknown, part)} no action to recommend from; leave them out")
-        self.begin, self.end = part.sequences.offsets[self.users], end
-
-    def interaction(self) -> Interaction:
-        """A row for each user, without a target."""
-        part = self.part
-        fields = {part.uid_field: torch.from_numpy(self.users)}
-        if part.is_sequential:
-            inputs, lengths = part.sequences.padded(self.begin, self.end, part.max_item_list_len)
-            fields[part.item_id_list_field] = torch.from_numpy(inputs)
-            fields[part.item_list_length_field] = torch.from_numpy(lengths)
-        return part.join(Interaction(fields))
-
-    def seen(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows and items of all actions in the histories."""
-        flat, row = flatten_spans(self.begin, self.end)
-        return torch.from_numpy(row), torch.from_numpy(self.part.sequences.items[flat])
+    numbers = checked(users, part)
+    own, rows = part.inter_feat[part.uid_field].numpy(), part.rows
+    never = len(part.sequences.items)
+    first = np.full(part.user_num, never)
+    np.minimum.at(first, own, rows)
+    end = np.where(first < never, first, part.known_end + 1)[numbers]
+    unknown = np.unique(numbers[end == 0])
+    if len(unknown):
+        raise UserError(f"{_named(unknown, part)} no action to recommend from; leave them out")
+    return Histories(part, part.sequences, part.sequences.offsets[numbers], end, numbers)
 
 
-def _numbers(users: Users, part: SequenceDataset) -> np.ndarray:
+def checked(users: Users, part: SequenceDataset) -> np.ndarray:
     """[U] user numbers, checked."""
     given = users.cpu().numpy() if isinstance(users, torch.Tensor) else np.asarray(users)
     given = given.astype(np.int64) if given.size == 0 else given

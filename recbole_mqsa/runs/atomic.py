@@ -18,10 +18,11 @@ LOCK = ".lock"
 def write_whole(file: Path, write: Callable[[Path], object], former: Path | None = None) -> None:
     """Replace ``file`` by what ``write`` writes to a draft beside it: readers see the old file or the new one.
 
-    The draft is on the disk before it takes the file's place, so that no crash leaves an empty file.
+    The draft is on the disk before it takes the file's place, so that no crash leaves an empty file. If ``write``
+    fails, nothing is left of it.
 
     Raises:
-        UserError: the disk is full, or the folder cannot be written; the draft is gone.
+        UserError: the disk is full, or the folder cannot be written.
     """
     draft = file.with_name(f"{file.name}.part")
     try:
@@ -31,10 +32,10 @@ def write_whole(file: Path, write: Callable[[Path], object], former: Path | None
         if former is not None and file.exists():
             os.replace(file, former)
         os.replace(draft, file)
-    except (OSError, RuntimeError) as problem:
+    except BaseException as problem:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-        if isinstance(problem, RuntimeError) and _TORCH_WRITES not in str(problem):
+        if not isinstance(problem, OSError) and _TORCH_WRITES not in str(problem):
             raise
         why = getattr(problem, "strerror", None) or "the disk may be full"
         raise UserError(

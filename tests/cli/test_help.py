@@ -26,6 +26,26 @@ OPTIONS = {
     "ablation": OF_STUDIES,
     "report": {"output_dir", "paper", *OF_ALL},
     "inspect": {"output_dir", "runs", *OF_ALL},
+    "prepare": {
+        *(
+            "columns",
+            "core",
+            "duplicates",
+            "input",
+            "item",
+            "item_core",
+            "memory",
+            "min_rating",
+            "output",
+            "rating",
+        ),
+        *("separator", "since", "strict", "time", "time_format", "until", "user", "user_core", *OF_ALL),
+    },
+    "recommend": {
+        *("data_path", "exclude", "exclude_seen", "explain", "items", "output", "repeat_purchases", "run"),
+        *("sequences", "split", "topk", "users", *OF_ALL),
+    },
+    "similar": {"data_path", "items", "run", "topk", *OF_ALL},
 }
 POINTER = "recbole-mqsa train --help lists them."
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.metrics import built, configured, histories
+from recbole.data.transform import InverseItemSequence
 from recbole.utils.case_study import full_sort_scores, full_sort_topk
 
 from recbole_mqsa.errors import UserError
@@ -171,7 +172,8 @@ def test_of_several_tests_of_a_user_the_first_counts() -> None:
 
 def test_a_model_reads_what_the_loaders_transform_adds(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in evaluation."""
-    net, test, _ = ready("SASRec", transform="inverse_itemseq")
+    net, test, _ = ready("SASRec")
+    test.transform = InverseItemSequence(test.config)
     read: list[Any] = []
     monkeypatch.setattr(
         net, "full_sort_predict", lambda batch: read.append(batch) or torch.zeros(len(batch), 31)

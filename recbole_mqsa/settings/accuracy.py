@@ -8,7 +8,7 @@ from recbole.evaluator.register import metrics_dict
 
 from ..interfaces import Settings
 from .rules import number, one_of, switch, whole
-from .spec import Rule, is_ours, is_served, needs_only_order
+from .spec import Rule, reads_our_data
 
 
 def _has_epochs_to_judge(schedule: object, config: Settings) -> bool:
@@ -21,10 +21,9 @@ def _is_adam(epsilon: object, config: Settings) -> bool:
 
 def _ranks_all(config: Settings) -> bool:
     """Whether this package's loaders rank all items, which a memory needs to know the histories."""
-    ours = is_ours(config.model_class) or (needs_only_order(config) and is_served(config))
     eval_args = config["eval_args"]
     mode = eval_args.get("mode", "full") if isinstance(eval_args, Mapping) else "full"
-    return ours and set(mode.values() if isinstance(mode, Mapping) else [mode]) == {"full"}
+    return reads_our_data(config) and set(mode.values() if isinstance(mode, Mapping) else [mode]) == {"full"}
 
 
 def _validates(config: Settings) -> bool:

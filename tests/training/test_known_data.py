@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import struct
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -87,7 +89,12 @@ def test_fewer_epochs_are_refused(home: Path) -> None:
 def test_a_flipped_bit_is_noticed(home: Path, name: str) -> None:
     file = home / "run" / name
     content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 8
+    with zipfile.ZipFile(file) as archive:
+        record = max(archive.infolist(), key=lambda one: one.file_size)
+    name_length, padding = struct.unpack(
+        "<HH", content[record.header_offset + 26 : record.header_offset + 30]
+    )
+    content[record.header_offset + 30 + name_length + padding + record.file_size // 2] ^= 8
     file.write_bytes(content)
     with pytest.raises(UserError, match="is damaged"):
         if name == "checkpoint.pth":

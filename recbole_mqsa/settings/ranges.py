@@ -106,7 +106,7 @@ def _rule(model: str, key: str, default: object) -> list[Rule]:
     if key == "mask_ratio":
         return [(key, _masks, "a number below 1 that masks at least one of {MAX_ITEM_LIST_LENGTH} items")]
     if key == "ft_ratio":
-        return [(key, lambda value, _: value == default, f"{default}, as RecBole never reads it")]
+        return number("from 0 to 1", lambda value: 0 <= value <= 1, key)
     if key in _ABOVE_ZERO:
         return number("above 0", lambda value: value > 0, key)
     if key in _SHARES or key.endswith(("dropout_prob", "dropout")):

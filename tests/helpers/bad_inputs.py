@@ -208,7 +208,7 @@ MODELS = (
         "model",
         "--model=LightGCN  --reg_weight=-1",
         "--model=BERT4Rec  --mask_ratio=2",
-        "--model=BERT4Rec  --ft_ratio=0.9",
+        "--model=BERT4Rec  --ft_ratio=1.5",
     ),
     *of(
         "model",

@@ -47,7 +47,7 @@ BAD = {
     "loss_type": ["XE", "TOP1", 3],
     "reg_weight": [-1, "much", NAN],
     "mask_ratio": [0, 1, 2, 0.001, "half"],
-    "ft_ratio": [0.9],
+    "ft_ratio": [1.5, -0.1, "half"],
 }  # fmt: skip
 
 

@@ -236,8 +236,9 @@ def pruner_of(plan: Plan) -> BasePruner:
     """What ends a trial early, by its validation scores so far and those of the others after as many epochs."""
     import optuna
 
+    warm = max(2, plan.epochs // 10)  # what starts slowly may end well
     pruners: dict[str, Callable[[], BasePruner]] = {
-        "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2),
+        "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=warm),
         "hyperband": lambda: optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max(plan.epochs, 2)),
         "halving": lambda: optuna.pruners.SuccessiveHalvingPruner(min_resource=1),
         "off": optuna.pruners.NopPruner,

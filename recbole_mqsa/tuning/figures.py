@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ..experiments.report.formatting import metric_label
 from ..experiments.report.styles import PALETTE
@@ -77,6 +77,7 @@ def curves(plan: Plan, trials: Sequence[Tried]) -> Markup:
             linewidth=2.4 if own else 1, alpha=1 if own else 0.55, zorder=4 if own else 3,
             marker="o" if len(one.curve) == 1 else None, markersize=4,
         )  # fmt: skip
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"validation {metric_label(plan.metric)}")
     _legend(axes)
@@ -168,14 +169,36 @@ def against(plan: Plan, parameter: Parameter, trials: Sequence[Tried]) -> Markup
             [x], [one.value or 0.0], s=60 if own else 26, edgecolors=colour, linewidths=1.2, zorder=4 if own else 3,
             facecolors=colour if done else "none", marker="*" if own else "o",
         )  # fmt: skip
+    _value_axis(axes, parameter)
+    axes.set_xlabel(parameter.key, parse_math=False)
+    axes.set_ylabel(f"validation {metric_label(plan.metric)}")
+    return as_svg(figure, f"The score of each trial against {parameter.key}", f"against-{parameter.key}")
+
+
+def _value_axis(axes: Axes, parameter: Parameter) -> None:
+    """The values of a setting along the horizontal axis, from end to end."""
     if isinstance(parameter, Choice):
         with drawing():
             axes.set_xticks(range(len(parameter.values)), [short(value) for value in parameter.values])
     elif parameter.log:
         axes.set_xscale("log")
-    axes.set_xlabel(parameter.key, parse_math=False)
-    axes.set_ylabel(f"validation {metric_label(plan.metric)}")
-    return as_svg(figure, f"The score of each trial against {parameter.key}", f"against-{parameter.key}")
+        ticks = log_ticks(parameter.low, parameter.high)
+        axes.xaxis.set_minor_locator(NullLocator())
+        with drawing():
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=parameter.whole))
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two: at most seven of 1, 2 and 5 times a power of ten, or the powers of ten alone."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1, 2, 5), (1,)):
+        ticks = [float(f"{digit}e{power}") for power in powers for digit in digits]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) <= 7:
+            break
+    return ticks if len(ticks) > 1 else [low, high]
 
 
 def short(value: object) -> str:

@@ -50,6 +50,11 @@ def folder_of(output_dir: Path, number: int) -> Path:
     return output_dir / "trials" / f"{number:04d}"
 
 
+def final_of(output_dir: Path, best: Tried) -> Path:
+    """Where a trial's settings are tested at the end: another best trial, found later, is tested elsewhere."""
+    return output_dir / FINAL / f"{best.number:04d}"
+
+
 def ranked(trials: Sequence[Tried], bigger: bool) -> list[Tried]:
     """The finished trials, best first; of equals the first to come."""
     finished = [one for one in trials if one.state == "finished" and one.value is not None]

@@ -17,7 +17,7 @@ from ..experiments.trials import BENCHMARK, Trial, read_benchmark
 from ..runs.atomic import write_text
 from . import figures
 from .plan import Plan
-from .record import FINAL, PAGE, Tried, best_of, ranked
+from .record import PAGE, Tried, best_of, final_of, ranked
 
 SECTIONS = {
     "found": "The best settings",
@@ -52,9 +52,10 @@ class Found:
     seeds: int
 
     @property
-    def final(self) -> Path:
-        """Where the final test is."""
-        return self.folder / FINAL
+    def final(self) -> Path | None:
+        """Where the final test is; None before there is a best trial."""
+        best = best_of(self.trials, self.plan.bigger)
+        return None if best is None else final_of(self.folder, best)
 
 
 def write_page(found: Found) -> None:
@@ -140,13 +141,13 @@ def _rows(plan: Plan, best: Tried | None) -> list[tuple[str, str, object, object
     return [(one.key, str(one), own.get(one.key), chosen.get(one.key)) for one in plan.space]
 
 
-def _finals(folder: Path) -> list[Trial]:
-    return read_benchmark(folder)[1] if (folder / BENCHMARK).exists() else []
+def _finals(folder: Path | None) -> list[Trial]:
+    return read_benchmark(folder)[1] if folder is not None and (folder / BENCHMARK).exists() else []
 
 
-def _scores(folder: Path) -> ScoreTable | None:
+def _scores(folder: Path | None) -> ScoreTable | None:
     """The test of the best settings and of the model's own; None before a run of it is finished."""
-    if not (folder / BENCHMARK).exists():
+    if folder is None or not (folder / BENCHMARK).exists():
         return None
     results = summarise(*read_benchmark(folder))
     return metric_table(results, results.datasets[0])

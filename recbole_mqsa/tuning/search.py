@@ -17,7 +17,7 @@ from ..runs.atomic import locked
 from ..settings.locations import PACKAGE
 from .engine import Engine
 from .plan import Plan
-from .record import BEST, FINAL, PAGE, Tried, best_of, folder_of, ranked, write_record
+from .record import BEST, PAGE, Tried, best_of, final_of, folder_of, ranked, write_record
 from .storage import JOURNAL
 
 TUNED, DEFAULTS = "tuned", "defaults"
@@ -186,13 +186,24 @@ class Search:
             try:
                 _Trials(self, say).work(watch)
                 best = self.best
-                say(
-                    f"trial {best.number} is the best: {self.plan.metric.upper()} {best.value:.4f} on validation"
+                metric, score = self.plan.metric.upper(), f"{best.value:.4f}"
+                say(f"trial {best.number} is the best: {metric} {score} on validation")
+                tested = self._test(say, watch)
+            except KeyboardInterrupt as stop:
+                stop.args = (
+                    f"interrupted; go on with the same command and --resume --output_dir={self.folder}",
                 )
-                tested = self.final is None or self.final.run(say, watch)
+                raise
             finally:
                 self._report(say)
         return tested
+
+    def _test(self, say: Callable[[str], None], watch: Callable[[str], None] | None) -> bool:
+        final = self.final
+        if final is None:
+            return True
+        final.check()
+        return final.run(say, watch)
 
     def _report(self, say: Callable[[str], None]) -> None:
         if any(one.value is not None for one in self.trials):
@@ -214,7 +225,7 @@ class Search:
         if best.settings != {one.key: plan.defaults[one.key] for one in plan.space}:
             variants.append(Variant(DEFAULTS, plan.model, {}))
         return Study(
-            folder=self.folder / FINAL,
+            folder=final_of(self.folder, best),
             variants=variants,
             datasets=[plan.dataset],
             seeds=[plan.seed + number for number in range(1, self.seeds + 1)],

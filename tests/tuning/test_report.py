@@ -8,7 +8,7 @@ import io
 import pytest
 from helpers.toy_trial import toy_plan
 
-from recbole_mqsa.tuning.figures import best_so_far, place
+from recbole_mqsa.tuning.figures import best_so_far, log_ticks, place
 from recbole_mqsa.tuning.parameters import Choice, Range, Space
 from recbole_mqsa.tuning.record import Tried, best_yaml, ranked, trials_csv
 from recbole_mqsa.tuning.report import Found, _outcome, costs, counts, facts, write_page
@@ -48,6 +48,12 @@ def test_the_outcome_compares_with_the_models_own_settings() -> None:
 def test_the_best_so_far_never_gets_worse_and_leaves_pruned_trials_out() -> None:
     assert best_so_far(toy_plan(), TRIALS) == [(0, 0.4), (1, 0.4), (2, 0.4), (3, 0.5), (4, 0.5)]
     assert best_so_far(toy_plan(bigger=False), TRIALS)[-1] == (4, 0.4)
+
+
+def test_a_logarithmic_axis_has_round_numbers() -> None:
+    assert log_ticks(1e-4, 5e-3) == [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005]
+    assert log_ticks(1e-6, 1e-2) == [1e-6, 1e-5, 1e-4, 1e-3, 1e-2]
+    assert log_ticks(0.3, 0.4) == [0.3, 0.4]
 
 
 def test_a_value_has_its_place_between_the_ends() -> None:

@@ -123,3 +123,19 @@ def test_killed_at_any_moment_a_search_goes_on_to_the_number_asked_for(tmp_path:
     assert [int(row["trial"]) for row in found] == list(range(5))
     assert {row["state"] for row in found} <= {"finished", "failed"}
     assert all(row["reason"].endswith("became NaN") for row in found if row["state"] == "failed")
+
+
+def test_another_best_trial_is_tested_elsewhere(tmp_path: Path) -> None:
+    """Else what an earlier best was tested with would pass for the later one's."""
+    one = search(tmp_path / "a", 1)
+    one.run(lambda _: None)
+    one.seeds = 2
+    first = one.final
+    assert first is not None and [variant.name for variant in first.variants] == ["tuned"]  # the model's own
+    later = search(tmp_path / "a", 6, resume=True)
+    later.run(lambda _: None)
+    later.seeds = 2
+    second = later.final
+    assert second is not None and later.best.number != 0 and second.folder != first.folder
+    assert [variant.settings for variant in second.variants] == [later.best.settings, {}]
+    assert list(second.seeds) == [8, 9] and later.plan.seed == 7

@@ -150,7 +150,7 @@ def test_a_search_killed_in_training_goes_on_and_its_best_settings_train(home: P
     assert [row.split(",")[:2] for row in rows[1:]] == [["0", "finished"]]
     best = yaml.safe_load((home / "out" / "best.yaml").read_text())
     assert best["model"] == "MQSATED" and best["epochs"] == 4
-    tuned = read_result(home / "out" / "final" / "cells" / "chain" / "tuned" / "seed-2021")
+    tuned = read_result(home / "out" / "final" / "0000" / "cells" / "chain" / "tuned" / "seed-2021")
     assert tuned is not None and tuned["test"] and tuned["seed"] == 2021
     assert tuned["settings"]["learning_rate"] == best["learning_rate"]
     assert "Test" in (home / "out" / "tune.html").read_text()

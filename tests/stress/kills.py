@@ -41,14 +41,20 @@ class Program:
     """A command that can be killed and started again.
 
     Attributes:
-        words: the command line, without the folder that it writes to.
+        words: the command line, without what it writes to.
         again: what is added to go on.
         content: what it left in a folder, as something that can be compared.
+        output: the option that names the folder or file.
+        ending: of the name of what it writes.
+        before: another command line that has to be run first, with what that writes to.
     """
 
     words: Sequence[str]
     again: Sequence[str] = ("--resume",)
     content: Callable[[Path], object] = field(default=lambda folder: run_content(folder))
+    output: str = "--output_dir"
+    ending: str = ""
+    before: Sequence[str] = ()
 
 
 def run_content(folder: Path) -> object:
@@ -67,6 +73,22 @@ def benchmark_content(folder: Path) -> object:
     return {str(file.parent.relative_to(folder)): run_content(file.parent) for file in files}
 
 
+def search_content(folder: Path) -> object:
+    """The settings of each trial of a search, and what they reached."""
+    lines = [line.split(",") for line in (folder / "trials.csv").read_text().splitlines()]
+    kept = [place for place, name in enumerate(lines[0]) if "second" not in name and "date" not in name]
+    best = (folder / "best.yaml").read_text()
+    return best.partition("\n")[2], [[line[place] for place in kept] for line in lines]
+
+
+def file_content(file: Path) -> bytes:
+    return file.read_bytes()
+
+
+def data_content(folder: Path) -> object:
+    return {file.name: file.read_bytes() for file in folder.glob("*.inter")}
+
+
 PROGRAMS = {
     "MQSATED": Program(programs.SMALL),
     "MQSATED, drawn items": Program((*programs.SMALL, "--negatives=20", "--sparse_gradients=True")),
@@ -77,11 +99,36 @@ PROGRAMS = {
     "benchmark": Program(
         ("benchmark", "--datasets=chain", "--models=Pop,MQSATED", *programs.SMALL[1:]), (), benchmark_content
     ),
+    "tune": Program(
+        (*("tune", "--space=space.yaml", "--max_trials=3", "--seeds=0", "--seed=1"), *programs.SMALL),
+        ("--resume",),
+        search_content,
+    ),
+    "recommend": Program(
+        ("recommend", "--run=trained", "--topk=10"),
+        *((), file_content, "--output", ".jsonl"),
+        before=(*programs.SMALL, "--output_dir=trained"),
+    ),
+    "prepare": Program(
+        ("prepare", "--input=orders.csv", "--user=customer", "--item=sku", "--time=date"),
+        *((), data_content, "--output"),
+    ),
 }
 
 
 def command(program: Program, folder: Path, *more: str) -> list[str]:
-    return [*program.words, f"--output_dir={folder}", *more]
+    return [*program.words, f"{program.output}={folder}{program.ending}", *more]
+
+
+def write_inputs(home: Path) -> None:
+    """A data set, a space to search and a table of orders."""
+    write_chain(home, certainty=0.8)
+    (home / "space.yaml").write_text("learning_rate: {low: 0.001, high: 0.05, log: true}\ntau: [0.1, 0.2]\n")
+    chance = random.Random(0)
+    rows = (
+        f"c{chance.randrange(2000)},s{chance.randrange(300)},{10**9 + second}" for second in range(50_000)
+    )
+    (home / "orders.csv").write_text("\n".join(["customer,sku,date", *rows]) + "\n")
 
 
 def damage(folder: Path, chance: random.Random) -> bool:
@@ -102,6 +149,10 @@ def damage(folder: Path, chance: random.Random) -> bool:
 
 def kill_and_go_on(program: Program, home: Path, kills: int, chance: random.Random) -> dict[str, object]:
     """One program, killed this often; says what was found."""
+    if program.before:
+        first = programs.start(program.before, home)
+        if first.wait(programs.LONGEST):
+            raise SystemExit(f"what comes before failed: {' '.join(program.before)}")
     begun = time.monotonic()
     whole = programs.start(command(program, home / "whole"), home)
     said, _ = whole.communicate(timeout=programs.LONGEST)
@@ -133,7 +184,8 @@ def kill_and_go_on(program: Program, home: Path, kills: int, chance: random.Rand
                 raise SystemExit(f"{' '.join(running.args)}\n{said.decode()}")
             tally["ended before the kill"] += not last
             break
-        if program.content(folder) != program.content(home / "whole"):
+        left, undisturbed = (home / f"{name}{program.ending}" for name in (folder.name, "whole"))
+        if program.content(left) != program.content(undisturbed):
             raise SystemExit(f"{folder} is not what the undisturbed program left in {home / 'whole'}")
     return tally
 
@@ -154,7 +206,7 @@ def main() -> int:
         if not share:
             continue
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-            write_chain(Path(home), certainty=0.8)
+            write_inputs(Path(home))
             tallies[name] = kill_and_go_on(PROGRAMS[name], Path(home), share, chance)
         print(f"{name}: {', '.join(f'{count} {what}' for what, count in tallies[name].items())}", flush=True)
     total = sum(tally["kills"] for tally in tallies.values())

@@ -50,7 +50,7 @@ def test_a_serial_search_can_be_repeated_even_if_it_was_killed(tmp_path: Path, s
 
 def test_tpe_finds_the_peak_better_than_chance(tmp_path: Path) -> None:
     def best(sampler: str, seed: int) -> float:
-        found = searched(tmp_path / f"{sampler}{seed}", toy_plan(sampler=sampler, seed=seed), 20)
+        found = searched(tmp_path / f"{sampler}{seed}", toy_plan(sampler=sampler, seed=seed), 30)
         return max(score(settings, EPOCHS) for settings in found)
 
     assert sum(best("tpe", seed) for seed in (0, 1)) > sum(best("random", seed) for seed in (0, 1))

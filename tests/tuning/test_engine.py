@@ -149,6 +149,15 @@ def test_pruning_follows_the_others_and_a_repeated_epoch_counts_once(tmp_path: P
     assert Engine(journal(tmp_path)).trial(number).curve == {1: 0.1, 2: 0.1}
 
 
+def test_a_trial_at_its_last_epoch_is_not_pruned(tmp_path: Path) -> None:
+    engine = Engine(journal(tmp_path), toy_plan(pruner="median", epochs=2))
+    for value in (*[0.5] * 5, 0.1):
+        number = engine.draw().number
+        report = engine.report(number)
+        assert not any(report(epoch, value) for epoch in (1, 2))
+        finish(engine, number, value)
+
+
 def test_pruning_knows_which_way_is_better(tmp_path: Path) -> None:
     engine = Engine(journal(tmp_path), toy_plan(pruner="median", bigger=False))
     for _ in range(5):

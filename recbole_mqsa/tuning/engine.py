@@ -111,7 +111,9 @@ class Engine:
                 return False
             if epochs > last:
                 trial.report(score, epochs)
-            return self.plan.pruner != "off" and bool(trial.should_prune())
+            return epochs < self.plan.epochs and bool(
+                trial.should_prune()
+            )  # after the last there is nothing to spare
 
         return report
 

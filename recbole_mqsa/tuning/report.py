@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..experiments.report.facts import Picture
 from ..experiments.report.formatting import duration, metric_label, plural
-from ..experiments.report.provenance import in_short, pairs
+from ..experiments.report.provenance import in_full, pairs
 from ..experiments.report.render import environment
 from ..experiments.report.statistics import summarise
 from ..experiments.report.tables import ScoreTable, metric_table
@@ -78,12 +78,13 @@ def facts(found: Found) -> Facts:
         "plan": plan,
         "metric": metric_label(plan.metric),
         "counts": counts(trials),
-        "in_short": in_short(finals),
+        "in_short": {record: "; ".join(texts) for record, texts in in_full(finals).items()},
         "fixed": pairs(plan.settings) if plan.settings else "",
         "best": best,
         "rows": _rows(plan, best),
         "scores": _scores(found.final),
         "seeds": found.seeds,
+        "final": "" if found.final is None else found.final.relative_to(found.folder).as_posix(),
         "progress": figures.progress(plan, trials) if best else None,
         "curves": figures.curves(plan, trials),
         "shares": figures.importance(found.shares) if found.shares else None,

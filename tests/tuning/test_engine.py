@@ -50,7 +50,7 @@ def test_a_serial_search_can_be_repeated_even_if_it_was_killed(tmp_path: Path, s
 
 def test_tpe_finds_the_peak_better_than_chance(tmp_path: Path) -> None:
     def best(sampler: str, seed: int) -> float:
-        found = searched(tmp_path / f"{sampler}{seed}", toy_plan(sampler=sampler, seed=seed), 20)
+        found = searched(tmp_path / f"{sampler}{seed}", toy_plan(sampler=sampler, seed=seed), 30)
         return max(score(settings, EPOCHS) for settings in found)
 
     assert sum(best("tpe", seed) for seed in (0, 1)) > sum(best("random", seed) for seed in (0, 1))
@@ -147,6 +147,15 @@ def test_pruning_follows_the_others_and_a_repeated_epoch_counts_once(tmp_path: P
     resumed = Engine(journal(tmp_path)).report(number)  # killed before its end was recorded
     assert [resumed(epoch, 0.1) for epoch in (1, 2)] == [False, True]
     assert Engine(journal(tmp_path)).trial(number).curve == {1: 0.1, 2: 0.1}
+
+
+def test_a_trial_at_its_last_epoch_is_not_pruned(tmp_path: Path) -> None:
+    engine = Engine(journal(tmp_path), toy_plan(pruner="median", epochs=2))
+    for value in (*[0.5] * 5, 0.1):
+        number = engine.draw().number
+        report = engine.report(number)
+        assert not any(report(epoch, value) for epoch in (1, 2))
+        finish(engine, number, value)
 
 
 def test_pruning_knows_which_way_is_better(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_a_search_killed_in_training_goes_on_and_its_best_settings_train(home: P
     process.send_signal(signal.SIGKILL)
     process.wait()
     done = subprocess.run(command(home), env=environment, capture_output=True, text=True, cwd=home)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     rows = (home / "out" / "trials.csv").read_text().splitlines()
     assert [row.split(",")[:2] for row in rows[1:]] == [["0", "finished"]]
     best = yaml.safe_load((home / "out" / "best.yaml").read_text())

@@ -34,6 +34,7 @@ from .build import build_dataset, build_loaders, build_model, build_trainer
 from .load import Loaded, load_run
 from .resume import SECONDS, Resume
 from .trainer import RunTrainer
+from .warm_start import take_weights
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ class Run:
 
     def evaluate(self) -> dict[str, float]:
         """Test the model of the best epoch again: the metrics of ``result['test']``, computed anew."""
+        if not self.loaders[2]:
+            raise UserError(
+                f"{self.folder} was trained on all actions, so it has none to test; test another run"
+            )
         with logs.events_nowhere():
             trainer = build_trainer(self.config, self.model)
         return dict(trainer.evaluate(self.loaders[2], load_best_model=False) or {})
@@ -101,6 +106,7 @@ def run(
     resume: bool = False,
     command: Sequence[str] | None = None,
     state_interval: float | None = None,
+    init: Path | None = None,
 ) -> Run:
     """Train ``config['model']`` on ``config['dataset']`` and test its best epoch.
 
@@ -115,6 +121,7 @@ def run(
             interrupted one continues from its latest state.
         command: the command to record; by default that of the process.
         state_interval: the least number of seconds between two saved states; by default that of the settings.
+        init: the folder of a run whose weights to begin with.
 
     Raises:
         UserError: bad data, a model that needs other data, or ``output_dir`` holds another run.
@@ -125,7 +132,7 @@ def run(
             return Run(folder, finished)
         started = provenance.environment(command)
         logger.info(config)
-        loaders, model, trainer = _built(config, folder, logger)
+        loaders, model, trainer = _built(config, folder, logger, init)
         train_data, valid_data, test_data = loaders
         trainer.saved_model_file = str(folder / run_folder.CHECKPOINT)
         interval = config["state_interval"] if state_interval is None else state_interval
@@ -158,7 +165,8 @@ def run(
             },
             "peak_memory_bytes": state.peak_memory_bytes(),
             "parameters": cost.parameters(model),
-            "flops": cost.scoring_flops(model, test_data),
+            "flops": cost.scoring_flops(model, test_data) if len(test_data) else None,
+            **({"init": str(init)} if init is not None else {}),
             **provenance.from_start_to_end(state.started, provenance.environment(command)),
             "settings": provenance.portable(plain(config.final_config_dict)),
         }
@@ -217,13 +225,17 @@ def _goes_on(finished: Json, config: Settings, folder: Path) -> bool:
     return True
 
 
-def _built(config: Settings, folder: Path, logger: logging.Logger) -> tuple[Loaders, Model, RunTrainer]:
+def _built(
+    config: Settings, folder: Path, logger: logging.Logger, init: Path | None
+) -> tuple[Loaders, Model, RunTrainer]:
     """The loaders, the model and its trainer, each seeded for itself."""
     init_seed(config["seed"], config["reproducibility"])
     loaders = _load(config, folder, logger)
     init_seed(config["seed"], config["reproducibility"])
     model = build_model(config, loaders[0]._dataset)
     logger.info(model)
+    if init is not None:
+        logger.info(f"the weights are those of {init}: {take_weights(model, loaders[0]._dataset, init)}")
     trainer = build_trainer(config, model)
     if not group.is_main():  # all ranks build the same, but from here on each draws its own numbers
         init_seed(config["seed"] + group.rank(), config["reproducibility"])
@@ -289,7 +301,7 @@ def _keep(folder: Path, state: Resume, trainer: RunTrainer, train_data: Loader, 
 def _by_sample(config: Settings, folder: Path, train_data: Loader, test_data: Loader, ranks: Tensor) -> Json:
     """Write the rank of each test sample; the metrics by slice, or nothing unless all items are ranked."""
     test = test_data._dataset
-    if not isinstance(test_data, MaskedEvalLoader) or len(ranks) != len(test):
+    if not isinstance(test_data, MaskedEvalLoader) or not len(test) or len(ranks) != len(test):
         return {}
     counts = train_data._dataset.transition_counts(longest=slices.LONGEST)
     frequency = slices.transition_frequency(counts, test)

@@ -16,14 +16,38 @@ OF_STUDIES = {
     *OF_ALL,
 }
 OPTIONS = {
-    "train": {"allow_unknown", "config_files", "dataset", "model", "output_dir", "resume", *OF_ALL},
+    "train": {
+        *(
+            "allow_unknown",
+            "config_files",
+            "dataset",
+            "epochs_from",
+            "init",
+            "model",
+            "output_dir",
+            "resume",
+            "split",
+        ),
+        *OF_ALL,
+    },
     "benchmark": {"models", *OF_STUDIES},
     "sweep": {"model", "param", "values", *OF_STUDIES},
     "ablation": OF_STUDIES,
     "report": {"output_dir", "paper", *OF_ALL},
     "inspect": {"output_dir", "runs", *OF_ALL},
     "prepare": {
-        *("columns", "core", "duplicates", "input", "item", "item_core", "memory", "min_rating", "output", "rating"),
+        *(
+            "columns",
+            "core",
+            "duplicates",
+            "input",
+            "item",
+            "item_core",
+            "memory",
+            "min_rating",
+            "output",
+            "rating",
+        ),
         *("separator", "since", "strict", "time", "time_format", "until", "user", "user_core", *OF_ALL),
     },
     "recommend": {

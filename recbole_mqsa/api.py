@@ -16,6 +16,7 @@ from .runs.folder import new_folder
 from .settings.config import Config
 from .settings.names import DATASET, MODEL
 from .training import run as training
+from .training.warm_start import EVERYTHING, chosen_epochs, refuse_other_model, settings_of
 
 
 class Run(training.Run):
@@ -53,6 +54,9 @@ def train(
     callback: Callable[[int, float], None] | None = None,
     allow_unknown: bool = False,
     command: Sequence[str] | None = None,
+    split: str | None = None,
+    epochs_from: str | os.PathLike[str] | None = None,
+    init: str | os.PathLike[str] | None = None,
     **settings: object,
 ) -> Run:
     """Train a model, choose its epoch on validation, and test it.
@@ -70,6 +74,9 @@ def train(
         callback: called after each evaluation with the epoch and its validation score; it may raise to end the run.
         allow_unknown: whether to accept settings that neither RecBole nor this package knows.
         command: the command to record for the run; by default that of the process.
+        split: 'all' trains on all actions, for serving; nothing is left to validate or test.
+        epochs_from: the folder of a run whose settings and number of epochs to use.
+        init: the folder of a run whose settings to use and whose weights to begin with; the data may be newer.
         settings: override those of the files; ``nproc`` above 1 trains in as many processes.
 
     Returns:
@@ -84,14 +91,18 @@ def train(
         model,
         dataset,
         [Path(file) for file in config_files],
-        command_line=settings,
+        command_line={**settings, **_of_split(split, settings)},
         allow_unknown=allow_unknown,
-        defaults={"model": MODEL, "dataset": DATASET},
+        defaults={"model": MODEL, "dataset": DATASET, **_of_runs(model, epochs_from, init)},
     )
     if "checkpoint_dir" in config.external_config_dict:
         raise UserError("checkpoint_dir is RecBole's; name a run's folder with output_dir")
     if (config["nproc"] or 1) == 1 or group.place() is not None:
-        return _offered(training.run(config, output_dir, callback, resume, command))
+        return _offered(
+            training.run(
+                config, output_dir, callback, resume, command, init=None if init is None else Path(init)
+            )
+        )
     if callback is not None:
         raise UserError(
             f"a callback runs in one process, but nproc is {config['nproc']}; leave one of them out"
@@ -100,10 +111,46 @@ def train(
     arguments = {
         **{"model": model, "dataset": dataset, "output_dir": folder, "resume": resume, "command": command},
         **{"config_files": [os.fspath(file) for file in config_files], "allow_unknown": allow_unknown},
+        **{"split": split, "epochs_from": epochs_from, "init": init},
         **settings,
     }
     spawn(_member, config["nproc"], arguments)
     return _offered(training.read_run(folder))
+
+
+def _of_split(split: str | None, settings: Json) -> Json:
+    """The setting that ``split`` stands for.
+
+    Raises:
+        UserError: it is none, or the settings have a split of their own.
+    """
+    if split is None:
+        return {}
+    if split != "all":
+        raise UserError(
+            f"split is {split!r}; it has to be 'all', or left out (eval_args describes other splits)"
+        )
+    if "eval_args" in settings:
+        raise UserError("split=all and eval_args both say what is trained on; leave one of them out")
+    return {"eval_args": EVERYTHING}
+
+
+def _of_runs(
+    model: str | None, epochs_from: str | os.PathLike[str] | None, init: str | os.PathLike[str] | None
+) -> Json:
+    """The settings of the runs that a run goes on from.
+
+    Raises:
+        UserError: there is no such run, or it is of another model.
+    """
+    found: Json = {}
+    for option, folder in (("init", init), ("epochs_from", epochs_from)):
+        if folder is not None:
+            found.update(settings_of(Path(folder)))
+            refuse_other_model(option, Path(folder), found["model"], model or found["model"])
+    if epochs_from is not None:
+        found.update(epochs=chosen_epochs(Path(epochs_from)))
+    return found
 
 
 def _member(arguments: Json) -> None:

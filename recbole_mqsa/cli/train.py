@@ -28,6 +28,15 @@ def add_options(parser: Parser) -> None:
     )
     parser.option("output_dir", "FOLDER", "Where the run is written; by default a new folder below runs.")
     parser.flag("resume", "Go on with the run in --output_dir if one was interrupted there.")
+    parser.option("split", "all", "Train on all actions, for serving; nothing is left to validate or test.")
+    parser.option(
+        "epochs_from", "FOLDER", "A run whose settings and number of epochs to use, as for --split=all."
+    )
+    parser.option(
+        "init",
+        "FOLDER",
+        "A run whose settings to use and whose weights to begin with; the data may be newer, with other items.",
+    )
     parser.settings_help = settings_of
 
 
@@ -50,6 +59,9 @@ def run(given: Namespace, settings: Json) -> int:
         config_files=given.config_files,
         resume=given.resume,
         allow_unknown=given.allow_unknown,
+        split=given.split,
+        epochs_from=given.epochs_from,
+        init=given.init,
         **settings,
     )
     if group.is_main():
@@ -61,7 +73,9 @@ def run(given: Namespace, settings: Json) -> int:
 def table(result: Json) -> str:
     """The metrics of a run as text: HR and NDCG first, a row each, validation beside test, then the best epoch."""
     valid, test = result.get("valid") or {}, result.get("test") or {}
-
+    if not valid and not test:
+        epochs = f"{result['epochs_run']} epoch{'' if result['epochs_run'] == 1 else 's'}"
+        return f"trained on all actions for {epochs}; this run has no validation and no test"
     rows = [f"{'':12}{'validation':>12}{'test':>12}"]
     for key in sorted({**valid, **test}, key=metric_order):
         scores = (f"{side[key]:.4f}" if key in side else "-" for side in (valid, test))

@@ -227,10 +227,12 @@ class FastDataset(Dataset):
             self.field2id_token[field], self.field2token_id[field] = tokens, TokenIds(tokens)
 
     def leave_one_out(self, group_by: str, leave_one_mode: str) -> list[FastDataset]:
-        n_left = {"valid_and_test": 2, "valid_only": 1, "test_only": 1}.get(leave_one_mode)
+        n_left = {"valid_and_test": 2, "valid_only": 1, "test_only": 1, "all": 0}.get(leave_one_mode)
         if n_left is None:
             return super().leave_one_out(group_by, leave_one_mode)
         parts = split.leave_one_out(self.inter_feat[group_by].numpy(), n_left)
+        if n_left == 0:  # all trains
+            parts += [parts[0][:0]] * 2
         if n_left == 1:
             parts.insert(2 if leave_one_mode == "valid_only" else 1, parts[0][:0])
         return self._parts(parts)

@@ -52,7 +52,7 @@ def _has_split(eval_args: object, _: Settings) -> bool:
         return False
     ((kind, value),) = split.items()
     if kind == "LS":
-        return value in ("valid_and_test", "valid_only", "test_only")
+        return value in ("valid_and_test", "valid_only", "test_only", "all")
     shares = isinstance(value, (list, tuple)) and all(is_number(share) and share >= 0 for share in value)
     return kind in ("RS", "TS") and shares and len(value) == 3 and value[0] > 0
 

@@ -20,7 +20,20 @@ from .literals import literal
 from .names import hint, model_names
 from .support import refuse_foreign
 
-OPTIONS = ("allow_unknown", "config_files", "dataset", "debug", "model", "output_dir", "resume")
+OPTIONS = (
+    *(
+        "allow_unknown",
+        "config_files",
+        "dataset",
+        "debug",
+        "epochs_from",
+        "init",
+        "model",
+        "output_dir",
+        "resume",
+    ),
+    "split",
+)
 """The options of ``train``: no settings, but what a mistyped setting may have been meant to be."""
 
 

@@ -64,7 +64,7 @@ def build_loaders(config: Settings, dataset: Dataset) -> Loaders:
     if not is_served(config):
         return recbole.data.data_preparation(config, dataset)
     parts = dataset.build()
-    if not len(parts[2]):
+    if not len(parts[2]) and config["eval_args"]["split"].get("LS") != "all":
         raise UserError(
             f"eval_args {config['eval_args']} leaves nothing to test; choose a split with a test part"
         )

@@ -39,6 +39,7 @@ from .fit_memory import fit_memory
 from .load import Loaded, load_run
 from .resume import SECONDS, Resume, refuse_other_cosine
 from .trainer import RunTrainer
+from .warm_start import take_weights
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ class Run:
 
     def evaluate(self) -> dict[str, float]:
         """Test the model of the best epoch again: the metrics of ``result['test']``, computed anew."""
+        if not self.loaders[2]:
+            raise UserError(
+                f"{self.folder} was trained on all actions, so it has none to test; test another run"
+            )
         with logs.events_nowhere():
             trainer = build_trainer(self.config, self.model)
         return dict(trainer.evaluate(self.loaders[2], load_best_model=False) or {})
@@ -107,6 +112,7 @@ def run(
     command: Sequence[str] | None = None,
     state_interval: float | None = None,
     test: bool = True,
+    init: Path | None = None,
 ) -> Run:
     """Train ``config['model']`` on ``config['dataset']`` and test its best epoch.
 
@@ -122,6 +128,7 @@ def run(
         command: the command to record; by default that of the process.
         state_interval: the least number of seconds between two saved states; by default that of the settings.
         test: whether the test part is there; without it the best epoch is not tested, and whatever reads it fails.
+        init: the folder of a run whose weights to begin with.
 
     Raises:
         UserError: bad data, a model that needs other data, or ``output_dir`` holds another run.
@@ -137,7 +144,7 @@ def run(
         held.enter_context(explained(config, folder if group.is_main() else None))
         started = provenance.environment(command)
         logger.info(config)
-        loaders, model, trainer = _built(config, folder, logger)
+        loaders, model, trainer = _built(config, folder, logger, init)
         if not test:
             loaders = (*loaders[:2], Withheld())
         train_data, valid_data, test_data = loaders
@@ -178,7 +185,8 @@ def run(
             },
             "peak_memory_bytes": state.peak_memory_bytes(),
             "parameters": cost.parameters(model),
-            "flops": cost.scoring_flops(model, test_data if test else valid_data),
+            "flops": _flops(model, test_data if test else valid_data),
+            **({"init": str(init)} if init is not None else {}),
             **provenance.from_start_to_end(state.started, provenance.environment(command)),
             "settings": provenance.portable(plain(config.final_config_dict)),
         }
@@ -238,13 +246,17 @@ def _goes_on(finished: Json, config: Settings, folder: Path) -> bool:
     return True
 
 
-def _built(config: Settings, folder: Path, logger: logging.Logger) -> tuple[Loaders, Model, RunTrainer]:
+def _built(
+    config: Settings, folder: Path, logger: logging.Logger, init: Path | None
+) -> tuple[Loaders, Model, RunTrainer]:
     """The loaders, the model and its trainer, each seeded for itself."""
     init_seed(config["seed"], config["reproducibility"])
     loaders = _load(config, folder, logger)
     init_seed(config["seed"], config["reproducibility"])
     model = build_model(config, loaders[0]._dataset)
     logger.info(model)
+    if init is not None:
+        logger.info(f"the weights are those of {init}: {take_weights(model, loaders[0]._dataset, init)}")
     trainer = build_trainer(config, model)
     if not group.is_main():  # all ranks build the same, but from here on each draws its own numbers
         init_seed(config["seed"] + group.rank(), config["reproducibility"])
@@ -311,13 +323,18 @@ def _keep(folder: Path, state: Resume, trainer: RunTrainer, train_data: Loader, 
 def _by_sample(config: Settings, folder: Path, train_data: Loader, test_data: Loader, ranks: Tensor) -> Json:
     """Write the rank of each test sample; the metrics by slice, or nothing unless all items are ranked."""
     test = test_data._dataset
-    if not isinstance(test_data, MaskedEvalLoader) or len(ranks) != len(test):
+    if not isinstance(test_data, MaskedEvalLoader) or not len(test) or len(ranks) != len(test):
         return {}
     counts = train_data._dataset.transition_counts(longest=slices.LONGEST)
     frequency = slices.transition_frequency(counts, test)
     if group.is_main():
         run_folder.write_ranks(folder, test.inter_feat[test.uid_field], ranks, frequency)
     return {"slices": plain(slices.by_transition_frequency(config, frequency, ranks))}
+
+
+def _flops(model: Model, eval_data: Loader) -> int | None:
+    """Of scoring all items for a user; None where there is nobody to evaluate."""
+    return cost.scoring_flops(model, eval_data) if len(eval_data) else None
 
 
 def _users(eval_data: Loader) -> int:

@@ -16,7 +16,20 @@ OF_STUDIES = {
     *OF_ALL,
 }
 OPTIONS = {
-    "train": {"allow_unknown", "config_files", "dataset", "model", "output_dir", "resume", *OF_ALL},
+    "train": {
+        *(
+            "allow_unknown",
+            "config_files",
+            "dataset",
+            "epochs_from",
+            "init",
+            "model",
+            "output_dir",
+            "resume",
+            "split",
+        ),
+        *OF_ALL,
+    },
     "benchmark": {"models", "tune", *OF_STUDIES},
     "tune": {
         *("allow_unknown", "config_files", "dataset", "dry_run", "jobs", "max_trials", "model", "output_dir"),

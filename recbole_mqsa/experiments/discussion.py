@@ -15,15 +15,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from recbole.data.interaction import Interaction
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor
 
+from ..data.sequences import flatten_spans
 from ..errors import UserError
 from ..evaluation.collector import NEVER, metrics_of_ranks
-from ..evaluation.ranking import Seen, target_ranks
+from ..evaluation.ranking import Raised, Seen, target_ranks
 from ..interfaces import Batch, Loader, SequentialModel, Settings
+from ..model.memory import Memory, memory_of
 from ..model.transition import item_embedding_of
 from ..runs.folder import CHECKPOINT, read_result
 from ..training.load import load_data_and_model
@@ -42,11 +45,15 @@ class Samples:
         interaction: the model's input.
         seen: rows and items of the scores to leave out, or a mask of these.
         target: [B] item ids.
+        raised, raised_swapped: what the model's memory adds to the scores, and what it would if the last two items
+            were swapped.
     """
 
     interaction: Batch
     seen: Seen | Tensor | None
     target: Tensor
+    raised: Raised | None = None
+    raised_swapped: Raised | None = None
 
 
 def inspect_runs(folders: Sequence[Path], output: str | None = None) -> str:
@@ -82,17 +89,32 @@ def inspect_run(folder: Path) -> Figures:
             f"{folder} is a run of {config['model']}, which has no single item embedding; name runs of other models"
         ) from error
     model.eval()
-    samples = functools.partial(batches, test_data, config["device"])
+    samples = functools.partial(batches, test_data, config["device"], memory_of(model))
     return {
         "order": order_sensitivity(model, samples(), config),
         "retrieval": retrieve_and_rerank(model, items, samples(), config),
     }
 
 
-def batches(test_data: Loader, device: torch.device) -> Iterator[Samples]:
+def batches(test_data: Loader, device: torch.device, memory: Memory | None = None) -> Iterator[Samples]:
     """The test samples, as in evaluation."""
     for interaction, seen, _, target in test_data:
-        yield Samples(interaction.to(device), seen, target.to(device))
+        raised = (None, None) if memory is None else _bonuses(memory, interaction, test_data, device)
+        yield Samples(interaction.to(device), seen, target.to(device), *raised)
+
+
+def _bonuses(
+    memory: Memory, interaction: Batch, test_data: Loader, device: torch.device
+) -> tuple[Raised, Raised]:
+    """What a memory adds to the scores of a batch, and with the last two items of each history swapped."""
+    begin, end, users = memory.dataset.histories_of(interaction)
+    begin = np.maximum(begin, end - max(memory.numbers.items, 2))  # older items are not asked
+    index, _ = flatten_spans(begin, end)
+    items, ends = test_data._dataset.sequences.items[index], np.cumsum(end - begin)
+    last = ends[end - begin >= 2] - 1
+    items[last], items[last - 1] = items[last - 1], items[last]
+    swapped = memory.after(ends - (end - begin), ends, users, items, memory.mask_seen)
+    return memory.bonus(interaction).to(device), swapped.to(device)
 
 
 def order_sensitivity(
@@ -109,9 +131,12 @@ def order_sensitivity(
     for batch in samples:
         long = batch.interaction[model.ITEM_SEQ_LEN] >= 2
         tops = []
-        for ranks, swap in ((before, False), (after, True)):
-            interaction = _swapped(batch.interaction, model) if swap else batch.interaction
-            scores = _scores(model, interaction, batch.seen)
+        swapped = _swapped(batch.interaction, model)
+        for ranks, interaction, raised in (
+            (before, batch.interaction, batch.raised),
+            (after, swapped, batch.raised_swapped),
+        ):
+            scores = _scores(model, interaction, batch.seen, raised)
             ranks.append(_ranks(scores, batch.target)[long])
             tops.append(scores.topk(min(TOP, scores.size(1))).indices[long])
         common = (tops[0][:, :, None] == tops[1][:, None, :]).any(2).float().mean(1)
@@ -139,7 +164,7 @@ def retrieve_and_rerank(
     ranks: dict[str, list[Tensor]] = {"transition": [], "sequence": [], "reranked": []}
     found: list[Tensor] = []
     for batch in samples:
-        sequence = _scores(model, batch.interaction, batch.seen)
+        sequence = _scores(model, batch.interaction, batch.seen, batch.raised)
         newest = batch.interaction[model.ITEM_SEQ_LEN][:, None] - 1
         last = batch.interaction[model.ITEM_SEQ].gather(1, newest).squeeze(1)
         # An item is always most similar to itself; where seen items are left out, the last item is not a candidate.
@@ -176,8 +201,14 @@ def table(figures: dict[str, Figures]) -> str:
     return "\n".join(lines)
 
 
-def _scores(model: SequentialModel, interaction: Batch, seen: Seen | Tensor | None) -> Tensor:
-    return _masked(model.full_sort_predict(interaction), seen)
+def _scores(
+    model: SequentialModel, interaction: Batch, seen: Seen | Tensor | None, raised: Raised | None
+) -> Tensor:
+    scores = model.full_sort_predict(interaction)
+    if raised is not None:
+        rows, items, values = raised
+        scores[rows, items] += values.to(scores.dtype)
+    return _masked(scores, seen)
 
 
 def _masked(scores: Tensor, seen: Seen | Tensor | None) -> Tensor:

@@ -97,9 +97,14 @@ def test_the_sequence_reranks_what_the_embeddings_fetch() -> None:
     )
 
 
-def test_a_trained_run_is_inspected(tmp_path: Path, capsys: Any) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [{"epochs": 15}, {"epochs": 1, "transition_memory": 9.0, "memory_items": 1, "memory_span": 1}],
+    ids=["model", "memory"],
+)
+def test_a_trained_run_is_inspected(tmp_path: Path, capsys: Any, settings: dict[str, Any]) -> None:
     write_chain(tmp_path, certainty=0.9)
-    finished = train(tmp_path, "run", epochs=15, query_windows=[1], topk=[1, 5, 20])
+    finished = train(tmp_path, "run", query_windows=[1], topk=[1, 5, 20], **settings)
     assert main(["inspect", f"--runs={finished.folder}", f"--output_dir={tmp_path / 'out'}"]) == 0
     figures = json.loads((tmp_path / "out" / "discussion.json").read_text())[str(finished.folder)]
     assert f"{figures['order']['ndcg_swapped']:.4f}" in capsys.readouterr().out

@@ -20,6 +20,7 @@ from ..errors import UserError
 from ..interfaces import Json, Model
 from ..runs.checkpoints import check_finite, safe_load
 from ..runs.folder import CHECKPOINT, read_result
+from ..settings.config import Config
 from .load import given_settings
 
 EVERYTHING: Json = {"split": {"LS": "all"}, "group_by": "user", "order": "TO", "mode": "full"}
@@ -29,13 +30,20 @@ MOST_TOKENS = 2
 
 
 def settings_of(folder: Path) -> Json:
-    """The settings of a finished run, as ``Config`` takes them.
+    """The settings of a finished run that are not those of its model and data set anyway, as ``Config`` takes them.
 
     Raises:
         UserError: the folder holds no finished run.
     """
     _finished(folder)
-    return given_settings(safe_load(folder / CHECKPOINT)["config"])
+    given = given_settings(safe_load(folder / CHECKPOINT)["config"])
+    anyway = Config(given["model"], given["dataset"])
+    own = {"model", "dataset"}
+    return {
+        key: value
+        for key, value in given.items()
+        if key in own or (anyway[key] != value and key != "checkpoint_dir")  # that is its own folder
+    }
 
 
 def refuse_other_model(option: str, folder: Path, theirs: str, model: str) -> None:

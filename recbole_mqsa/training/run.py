@@ -157,6 +157,7 @@ def run(
             "test": plain(test),
             **_by_sample(config, folder, train_data, test_data, trainer.eval_collector.ranks),
             "users": {"valid": _users(valid_data), "test": _users(test_data)},
+            **_left_out(config, valid_data, test_data),
             "seconds": {
                 "preparation": prepared - begun,
                 "training": sum(row["train_seconds"] for row in history),
@@ -313,3 +314,11 @@ def _by_sample(config: Settings, folder: Path, train_data: Loader, test_data: Lo
 def _users(eval_data: Loader) -> int:
     """The number of users in an evaluation."""
     return int(eval_data._dataset.inter_feat[eval_data._dataset.uid_field].unique().numel())
+
+
+def _left_out(config: Settings, valid_data: Loader, test_data: Loader) -> Json:
+    """How many targets no list can hold, as the user has had them before; nothing where seen items are ranked."""
+    parts = {"valid": valid_data._dataset, "test": test_data._dataset}
+    if not config["mask_seen"] or not all(isinstance(part, SequenceDataset) for part in parts.values()):
+        return {}
+    return {"repeat_targets": {name: part.repeat_targets() for name, part in parts.items()}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import shutil
 import textwrap
@@ -45,6 +46,7 @@ class Parser(argparse.ArgumentParser):
         self.settings_help: SettingsHelp | None = elsewhere
         self.options: set[str] = set()
         self.flags: set[str] = set()
+        self._words: str | None = None
 
     def option(
         self, name: str, metavar: str, text: str, kind: Callable[[str], object] = str, default: object = None
@@ -60,6 +62,10 @@ class Parser(argparse.ArgumentParser):
         self.flags.add(name)
         self.add_argument(f"--{name}", action="store_true", help=text.replace("%", "%%"))
 
+    def words_are(self, option: str) -> None:
+        """Let words before the first option stand for the values of this one."""
+        self._words = option
+
     def read(self, words: Sequence[str]) -> tuple[argparse.Namespace, Json]:
         """The options, and the settings as values.
 
@@ -69,6 +75,8 @@ class Parser(argparse.ArgumentParser):
         """
         options: list[str] = []
         settings: Json = {}
+        free = list(itertools.takewhile(lambda word: not word.startswith("-"), words)) if self._words else []
+        words = words[len(free) :]
         for key, text in pairs(words, self.flags, self.options).items():
             if key in self.flags:
                 options += [f"--{key}"] if _is_true(key, text) else []
@@ -78,7 +86,10 @@ class Parser(argparse.ArgumentParser):
                 settings[key] = literal(text)
             else:
                 self._refuse(key)
-        return self.parse_args(options), settings
+        given = self.parse_args(options)
+        if self._words and free:
+            setattr(given, self._words, [*free, *getattr(given, self._words)])
+        return given, settings
 
     def help_beside(self, given: argparse.Namespace) -> str:
         """Usage and options, and what there is to say about settings."""

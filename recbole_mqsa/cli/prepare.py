@@ -23,7 +23,7 @@ def add_options(parser: Parser) -> None:
     parser.option(
         "time_format",
         "FORMAT",
-        "s, ms, us or ns since 1970, iso, or a form such as '%d/%m/%Y %H:%M'; by default numbers or ISO 8601.",
+        "s, ms, us or ns since 1970, iso, or a form such as '%%d/%%m/%%Y %%H:%%M'; by default numbers or ISO 8601.",
     )
     parser.option("rating", "NAME", "The column of ratings, for --min_rating.")
     parser.option("min_rating", "NUMBER", "Keeps actions rated at least so.", _number)

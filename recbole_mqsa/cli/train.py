@@ -82,6 +82,12 @@ def table(result: Json) -> str:
         rows.append(f"{metric_label(key):<12}" + "".join(f"{score:>12}" for score in scores))
     if result.get("best_epoch") is not None:
         rows.append(f"best epoch {result['best_epoch']}")
+    repeated = (result.get("repeat_targets") or {}).get("test")
+    if repeated:
+        rows.append(
+            f"{repeated:,} of {result['users']['test']:,} test items are repeat purchases, which lists leave out "
+            "(mask_seen); --mask_seen=False ranks them"
+        )
     return "\n".join(rows)
 
 

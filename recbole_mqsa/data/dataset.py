@@ -220,6 +220,14 @@ class SequenceDataset(FastDataset):
         rows = self.rows[index]
         return self.sequences.offsets[self.inter_feat[self.uid_field].numpy()[index]], rows
 
+    def repeat_targets(self) -> int:
+        """How many samples have a target that the user has had before."""
+        items, offsets = self.sequences.items, self.sequences.offsets
+        pairs = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)) * self.item_num + items
+        again = np.ones(len(items), dtype=bool)
+        again[np.unique(pairs, return_index=True)[1]] = False
+        return int(again[self.rows].sum())
+
     def __getitem__(self, index: Index, join: bool = True) -> Interaction:
         index = np.asarray(index) if not isinstance(index, (slice, int)) else index
         samples = self.inter_feat[index]

@@ -24,7 +24,10 @@ _DATE = re.compile(
 )
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 
-NO_TIME = "is not a time; write a number, such as seconds, or ISO 8601, such as 2023-07-16T12:30:00Z"
+NO_TIME = (
+    "is not a time; write a number, such as seconds, or ISO 8601, such as 2023-07-16T12:30:00Z (recbole-mqsa prepare "
+    "does so from other forms)"
+)
 
 
 class NotATime(ValueError):

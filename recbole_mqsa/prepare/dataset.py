@@ -177,9 +177,9 @@ def _made(
     latest = connection.execute("SELECT max(t) FROM actions").fetchone()
     unit = unit_of(kind, latest and latest[0])
     dropped = apply(connection, filters, unit)
-    found = counted(connection, unit)
-    if not found["actions"]:
+    if not _rows(connection, "actions"):
         raise UserError(_nothing_left(table, bad, examples, dropped))
+    found = counted(connection, unit)
     file = folder / f"{folder.name}.inter"
     return Summary(str(file), rows + len(refused), bad, examples, dropped, place=table.place, **found)
 

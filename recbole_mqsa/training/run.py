@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -177,6 +177,7 @@ def run(
                 else {}
             ),
             "users": {"valid": _users(valid_data), **({"test": _users(test_data)} if test else {})},
+            **_left_out(config, {"valid": valid_data, **({"test": test_data} if test else {})}),
             "seconds": {
                 "preparation": prepared - begun,
                 "training": sum(row["train_seconds"] for row in history),
@@ -340,3 +341,11 @@ def _flops(model: Model, eval_data: Loader) -> int | None:
 def _users(eval_data: Loader) -> int:
     """The number of users in an evaluation."""
     return int(eval_data._dataset.inter_feat[eval_data._dataset.uid_field].unique().numel())
+
+
+def _left_out(config: Settings, evaluated: Mapping[str, Loader]) -> Json:
+    """How many targets no list can hold, as the user has had them before; nothing where seen items are ranked."""
+    parts = {name: loader._dataset for name, loader in evaluated.items()}
+    if not config["mask_seen"] or not all(isinstance(part, SequenceDataset) for part in parts.values()):
+        return {}
+    return {"repeat_targets": {name: part.repeat_targets() for name, part in parts.items()}}

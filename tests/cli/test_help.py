@@ -39,6 +39,7 @@ OPTIONS = {
     "ablation": OF_STUDIES,
     "report": {"output_dir", "paper", *OF_ALL},
     "inspect": {"output_dir", "runs", *OF_ALL},
+    "compare": {"runs", *OF_ALL},
     "prepare": {
         *(
             "columns",

@@ -330,7 +330,7 @@ def test_filters_that_are_none(complaint, toy, key, value):
     "split",
     [
         {"RS": [0.8, 0.2]}, {"RS": [0, 0.5, 0.5]}, {"RS": [1, -1, 1]}, {"RS": "0.8"}, {"RS": [1, 1, "x"]},
-        {"TS": [0.8, 0.2]}, {"TS": None}, {"LS": "all"}, {"LS": None}, {"XS": [1, 1, 1]}, {"RS": [1, 1, float("nan")]},
+        {"TS": [0.8, 0.2]}, {"TS": None}, {"LS": "most"}, {"LS": None}, {"XS": [1, 1, 1]}, {"RS": [1, 1, float("nan")]},
     ],
     ids=str,
 )  # fmt: skip

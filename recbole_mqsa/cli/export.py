@@ -21,7 +21,9 @@ def add_options(parser: Parser) -> None:
         one_of("onnx", "torch", "weights"),
         "onnx",
     )
-    parser.option("output", "FOLDER", "A new folder for the files; by default export in the run's.", kind=Path)
+    parser.option(
+        "output", "FOLDER", "A new folder for the files; by default export in the run's.", kind=Path
+    )
     parser.option("data_path", "FOLDER", "The folder of data sets, if the run's data have moved.")
     parser.settings_help = None
 

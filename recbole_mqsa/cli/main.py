@@ -18,7 +18,20 @@ from ..errors import SPEAKER, PeerLost, UserError
 from ..interfaces import Json
 from ..settings.names import nearest
 from ..version import __version__
-from . import ablation, benchmark, export, inspect, prepare, recommend, report, similar, sweep, train, tune
+from . import (
+    ablation,
+    benchmark,
+    compare,
+    export,
+    inspect,
+    prepare,
+    recommend,
+    report,
+    similar,
+    sweep,
+    train,
+    tune,
+)
 from .parser import Formatter, Parser, wrapped
 
 
@@ -42,6 +55,7 @@ COMMANDS: dict[str, Command] = {
     "tune": tune,
     "report": report,
     "inspect": inspect,
+    "compare": compare,
     "prepare": prepare,
     "recommend": recommend,
     "similar": similar,

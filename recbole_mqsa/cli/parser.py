@@ -7,6 +7,7 @@ import re
 import shutil
 import textwrap
 from collections.abc import Callable, Collection, Sequence
+from itertools import takewhile
 from typing import NoReturn
 
 from ..errors import UserError
@@ -43,6 +44,7 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.settings_help: SettingsHelp | None = elsewhere
+        self.takes_words = False
         self.options: set[str] = set()
         self.flags: set[str] = set()
 
@@ -51,7 +53,14 @@ class Parser(argparse.ArgumentParser):
     ) -> None:
         """Add an option with a value; ``kind`` makes it of its text, or raises ``argparse.ArgumentTypeError``."""
         self.options.add(name)
+        text = text.replace("%", "%%")  # argparse fills in what follows one
         self.add_argument(f"--{name}", metavar=metavar, help=text, type=kind, default=default)
+
+    def words(self, name: str, metavar: str, text: str) -> None:
+        """Let words stand before the options, as in ``compare runs/a runs/b``."""
+        self.takes_words = True
+        self.usage = f"%(prog)s {metavar} {metavar} ... [--OPTION=VALUE ...]"
+        self.add_argument(name, metavar=metavar, help=text, nargs="*")
 
     def flag(self, name: str, text: str) -> None:
         """Add an option that is True where it is given; it may have the value True or False."""
@@ -65,9 +74,10 @@ class Parser(argparse.ArgumentParser):
             UserError: a word that is no option, one without its value or with two, a bad value, or an unknown
                 option of a command that takes no settings.
         """
+        leading = list(takewhile(lambda word: not word.startswith("-"), words)) if self.takes_words else []
         options: list[str] = []
         settings: Json = {}
-        for key, text in pairs(words, self.flags, self.options).items():
+        for key, text in pairs(words[len(leading) :], self.flags, self.options).items():
             if key in self.flags:
                 options += [f"--{key}"] if _is_true(key, text) else []
             elif key in self.options:
@@ -76,7 +86,7 @@ class Parser(argparse.ArgumentParser):
                 settings[key] = literal(text)
             else:
                 self._refuse(key)
-        return self.parse_args(options), settings
+        return self.parse_args([*leading, *options]), settings
 
     def help_beside(self, given: argparse.Namespace) -> str:
         """Usage and options, and what there is to say about settings."""

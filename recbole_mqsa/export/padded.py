@@ -8,7 +8,7 @@ keeps the padding out. Letters: B batch, T positions, D hidden, H heads, L query
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -72,16 +72,17 @@ class PaddedMQSATED(nn.Module):
 def encoded(encoder: MultiQueryEncoder, states: Tensor, places: Places) -> Tensor:
     """[B, T, D] to [B, 1, D]: see :meth:`MultiQueryEncoder.forward` with ``newest``."""
     mix = encoder.mix_logits.softmax(0) if encoder.learned else encoder.mix
+    stacks = cast("list[WindowAttentionStack]", list(encoder.stacks))
     outputs = [
         weight * _through(stack, states, places)
-        for weight, stack in zip(mix, encoder.stacks)
+        for weight, stack in zip(mix, stacks)
         if encoder.learned or weight != 0
     ]
     return sum(outputs[1:], outputs[0])
 
 
 def _through(stack: WindowAttentionStack, states: Tensor, places: Places) -> Tensor:
-    *below, last = stack.layers
+    *below, last = cast("list[WindowAttentionLayer]", list(stack.layers))
     for layer in below:
         states = _layer(layer, states, places)
     return stack.final_norm(_layer(last, states, places, newest=True))

@@ -27,6 +27,7 @@ from .scoring import Scoring
 WEIGHTS, ITEMS, ABOUT = "weights.safetensors", "items.json", "export.json"
 CHOICES = (*FORMATS, "weights")
 """'weights' are written in any case; as a format it means nothing else."""
+INSTEAD = "export MQSATED, or only the weights with --format=weights"
 TOLERANCE = 1e-5
 """How far the score of an exported model may be from the model's, relative to the largest score above 1."""
 
@@ -81,7 +82,9 @@ def _made(folder: Path) -> Iterator[Path]:
     try:
         draft.mkdir()
     except OSError as problem:
-        raise UserError(f"output {folder} cannot be written ({problem.strerror}); name another folder") from problem
+        raise UserError(
+            f"output {folder} cannot be written ({problem.strerror}); name another folder"
+        ) from problem
     try:
         yield draft
         os.replace(draft, folder)
@@ -117,15 +120,12 @@ def _model(rec: Recommender, draft: Path, form: str) -> Json:
     try:
         how.write(module, draft / how.file)
     except Exception as error:  # exporters raise whatever their parts raise
-        raise UserError(
-            f"{config['model']} cannot be exported to {form} ({type(error).__name__}: {str(error).splitlines()[0]:.200}); "
-            "export MQSATED, or only the weights with --format=weights"
-        ) from error
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
+        raise UserError(f"{config['model']} cannot be exported to {form} ({why}); {INSTEAD}") from error
     difference = _difference(rec, how.runner(draft / how.file), module.longest)
     if not difference <= TOLERANCE:
         raise UserError(
-            f"{config['model']} exported to {form} gives other scores than the run (by {difference:.1e}); export MQSATED, "
-            "or only the weights with --format=weights"
+            f"{config['model']} exported to {form} gives other scores than the run (by {difference:.1e}); {INSTEAD}"
         )
     return {
         "file": how.file,
@@ -167,5 +167,7 @@ def _difference(rec: Recommender, run: Runs, longest: int) -> float:
 def _write_weights(run: Run, file: Path) -> None:
     from safetensors.torch import save_file
 
-    weights = {name: value.detach().cpu().contiguous().clone() for name, value in run.model.state_dict().items()}
+    weights = {
+        name: value.detach().cpu().contiguous().clone() for name, value in run.model.state_dict().items()
+    }
     save_file(weights, file, {"model": run.config["model"], "dataset": run.config["dataset"]})

@@ -89,12 +89,12 @@ def test_every_trial_of_a_benchmark_is_a_run(mlflow: Any, home: Path) -> None:
         "--datasets=chain",
         f"--data_path={home}",
         "--models=Pop,ItemTransition",
-        "--seeds=1,2",
+        "--seeds=1",
         "--jobs=2",
     ]
     assert main(["benchmark", *words, "--output_dir=bench", "--track=mlflow", "--track_project=three"]) == 0
     names = {(one.data.params["model"], one.data.params["seed"]) for one in runs(mlflow, "three")}
-    assert names == {("Pop", "1"), ("Pop", "2"), ("ItemTransition", "1"), ("ItemTransition", "2")}
+    assert names == {("Pop", "1"), ("ItemTransition", "1")}
 
 
 def test_a_tracker_that_cannot_begin_ends_the_run_before_data_are_read(

@@ -15,6 +15,9 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "recbole_mqsa/version.py"
 YAML = "recbole_mqsa._properties"
 
 TUNE = ["optuna>=5", "cmaes>=0.11"]
+EXPORT = ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20", "safetensors>=0.5"]
+# sqlalchemy and alembic are what MLflow keeps its runs with where there is no server.
+TRACK = ["mlflow-skinny>=3", "sqlalchemy>=2", "alembic>=1.13", "wandb>=0.21"]
 
 setup(
     name="recbole-mqsa",
@@ -63,11 +66,18 @@ setup(
     extras_require={
         # cmaes is what Optuna's sampler of that name needs.
         "tune": TUNE,
+        "export": EXPORT,
+        "serve": [*EXPORT, "fastapi>=0.110", "uvicorn>=0.30"],  # what examples/serve.py needs
+        "track": TRACK,
         "prepare": ["duckdb>=1.2"],  # reads tables larger than memory; also writes recommend's parquet files
         # setuptools builds the wheel that tests/test_packaging.py looks into.
         # hyperopt is what recbole.trainer.HyperTuning needs.
         "test": [
             *TUNE,
+            *EXPORT,
+            *TRACK,
+            "fastapi>=0.110",
+            "httpx>=0.27",  # of fastapi's test client
             "hyperopt>=0.2.7",
             "duckdb>=1.2",
             "pytest>=8",

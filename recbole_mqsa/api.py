@@ -34,6 +34,23 @@ class Run(training.Run):
         """
         return Recommender(self, split)
 
+    def export(self, output: str | os.PathLike[str], form: str = "onnx") -> Json:
+        """Write the model for other programs: 'onnx' or 'torch' (``torch.export``), with item names and weights.
+
+        Args:
+            output: a new folder.
+            form: also 'weights', for nothing but weights and names.
+
+        Returns:
+            What ``export.json`` says; see :func:`recbole_mqsa.export.write.export`.
+
+        Raises:
+            UserError: a package is missing, the folder exists, or the model cannot be exported.
+        """
+        from .export.write import export
+
+        return export(self, output, form)
+
 
 def _offered(run: training.Run) -> Run:
     return Run(run.folder, run.result, run.data_path)

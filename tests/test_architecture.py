@@ -17,7 +17,7 @@ FLOORS = (
     {"__main__"},
     {"cli", "api", "__init__"},
     {"tuning"},
-    {"plugin", "experiments", "prepare", "recommend"},
+    {"plugin", "experiments", "export", "prepare", "recommend"},
     {"training"},
     {"evaluation"},
     {"runs"},

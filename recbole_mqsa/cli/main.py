@@ -18,7 +18,20 @@ from ..errors import SPEAKER, PeerLost, UserError
 from ..interfaces import Json
 from ..settings.names import nearest
 from ..version import __version__
-from . import ablation, benchmark, compare, inspect, prepare, recommend, report, similar, sweep, train, tune
+from . import (
+    ablation,
+    benchmark,
+    compare,
+    export,
+    inspect,
+    prepare,
+    recommend,
+    report,
+    similar,
+    sweep,
+    train,
+    tune,
+)
 from .parser import Formatter, Parser, wrapped
 
 
@@ -46,6 +59,7 @@ COMMANDS: dict[str, Command] = {
     "prepare": prepare,
     "recommend": recommend,
     "similar": similar,
+    "export": export,
 }
 """To add a command, write its module and a line here."""
 

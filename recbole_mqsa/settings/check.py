@@ -19,7 +19,7 @@ from .numbers import is_number, is_whole
 from .ranges import rules_of
 from .rules import number, one_of, switch, whole
 from .spec import RECBOLE_MODELS, Rule, is_ours, is_served, reads_our_data, spec_of
-from .support import refuse_ignored
+from .support import TRACKERS, refuse_ignored
 
 TRANSITIONS = ("ted", "grareg", "ges", "none")
 """The ways in which item transitions enter a model (``model/transition.py``)."""
@@ -163,6 +163,8 @@ EVERY_MODEL: tuple[Rule, ...] = (
     one_of("prefixes", "all", "longest"),
     one_of("rm_dup_inter", "first", "last"),
     one_of("time_order", "exact", "recbole"),
+    one_of("track", "none", *TRACKERS),
+    ("track_project", lambda name, _: isinstance(name, str) and bool(name), "a name"),
     one_of("transition", *TRANSITIONS),
     ("length_groups", _groups_fit, f"1, or a larger whole number for {', '.join(RECBOLE_MODELS)}"),
     *((key, lambda value, _: not value, _PICKLED) for key in ("save_dataloaders", "dataloaders_save_path")),
@@ -209,7 +211,7 @@ WITH_TRANSITION: tuple[Rule, ...] = (
 def normalise(config: Settings) -> None:
     """Turn one value or a tuple into a list where a setting is a list, as in ``topk=20``, ``query_windows=(1, 3)``.
 
-    Afterwards ``transition``, ``lr_schedule`` and ``preset`` always have a name.
+    Afterwards ``transition``, ``lr_schedule``, ``preset`` and ``track`` always have a name.
     """
     for key in ("query_windows", "topk", "metrics"):
         value = config[key]
@@ -219,7 +221,7 @@ def normalise(config: Settings) -> None:
             config[key] = [value]
     if isinstance(config["alpha"], tuple):
         config["alpha"] = list(config["alpha"])
-    for key in ("transition", "lr_schedule", "preset"):
+    for key in ("transition", "lr_schedule", "preset", "track"):
         if config[key] is None:  # as the text "none" is read
             config[key] = "none"
 

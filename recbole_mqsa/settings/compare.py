@@ -7,7 +7,7 @@ from ..interfaces import Json
 VOLATILE = {
     *("checkpoint_dir", "data_path", "worker"),
     *("device", "gpu_id", "use_gpu", "nproc", "local_rank", "offset"),
-    *("log_wandb", "wandb_project", "show_progress", "state"),
+    *("track", "track_project", "log_wandb", "wandb_project", "show_progress", "state"),
     "softmax_block",
     *("state_interval", "rank_timeout"),
 }

@@ -68,6 +68,9 @@ SUPPORTED = frozenset(
 )
 """These work, and have a rule where a bad value would do harm."""
 
+TRACKERS = ("mlflow", "wandb")
+"""The values of ``track`` besides none, each the name of its package."""
+
 REFUSED: Mapping[str, str] = {
     "save_dataset": _PICKLED,
     "dataset_save_path": _PICKLED,
@@ -136,6 +139,11 @@ def refuse_ignored(config: Settings) -> None:
             raise UserError(f"{key} is {value!r}; it has to be left out: {reason}")
     if config["log_wandb"] is True and importlib.util.find_spec("wandb") is None:
         raise UserError("log_wandb is True, but wandb is not installed; pip install wandb, or leave it out")
+    track = config["track"]
+    if track in TRACKERS and importlib.util.find_spec(track) is None:
+        raise UserError(
+            f"track is '{track}', but {track} is not installed; pip install {track}, or leave it out"
+        )
 
 
 def refuse_foreign(config: Settings) -> None:

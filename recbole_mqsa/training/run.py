@@ -30,6 +30,7 @@ from ..runs import logs, provenance
 from ..runs.atomic import write_whole
 from ..runs.plain import plain
 from ..runs.plots import plot_epochs
+from ..runs.tracking import Tracker, tracked
 from ..settings.compare import differing
 from ..settings.config import Config
 from ..settings.unable import refuse_unable
@@ -144,6 +145,7 @@ def run(
         held.enter_context(explained(config, folder if group.is_main() else None))
         started = provenance.environment(command)
         logger.info(config)
+        tracker = held.enter_context(tracked(config, folder)) if group.is_main() else Tracker(folder)
         loaders, model, trainer = _built(config, folder, logger, init)
         if not test:
             loaders = (*loaders[:2], Withheld())
@@ -152,9 +154,10 @@ def run(
         interval = config["state_interval"] if state_interval is None else state_interval
         state = Resume(folder, config, started, SECONDS if interval is None else interval)
         state.load(trainer, train_data)
-        trainer.before_epoch = lambda epoch: _keep(folder, state, trainer, train_data, epoch)
+        trainer.before_epoch = lambda epoch: _keep(folder, state, trainer, train_data, tracker, epoch)
         prepared = time.perf_counter()
         valid, history = _fitted(trainer, loaders, state, callback)
+        tracker.epochs(history)
         state.finish(trainer, train_data, len(history))
         fitted = fit_memory(trainer, train_data, valid_data)
         start = time.perf_counter()
@@ -194,6 +197,7 @@ def run(
         if group.is_main():
             plot_epochs(folder, history, trainer.valid_metric, trainer.best_epoch)
             run_folder.write_result(folder, result)
+        tracker.finish(result)
     return Run(folder, result)
 
 
@@ -314,10 +318,14 @@ def _identify(dataset: Any, before: Identity | None, folder: Path) -> None:
         write_whole(folder / IDS, dataset.identity().save)
 
 
-def _keep(folder: Path, state: Resume, trainer: RunTrainer, train_data: Loader, epoch: int) -> None:
+def _keep(
+    folder: Path, state: Resume, trainer: RunTrainer, train_data: Loader, tracker: Tracker, epoch: int
+) -> None:
     """Save what is known before an epoch, for anyone who watches the run and for resuming it."""
     if group.is_main():
-        run_folder.write_epochs(folder, [plain(row) for row in trainer.history])
+        history = [plain(row) for row in trainer.history]
+        run_folder.write_epochs(folder, history)
+        tracker.epochs(history)
     state.before_epoch(trainer, train_data, epoch)
 
 

@@ -226,6 +226,8 @@ class RunTrainer(Trainer):
             self._repeated = False
         if self.history:
             self.history[-1].update(valid_seconds=time.perf_counter() - start, **result)
+        for name, value in result.items():
+            self.tensorboard.add_scalar(f"valid/{name}", value, self._epoch)
         self.schedule.after_evaluation(score)
         return score, result
 

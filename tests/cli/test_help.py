@@ -59,6 +59,7 @@ OPTIONS = {
         *("data_path", "exclude", "exclude_seen", "explain", "items", "output", "repeat_purchases", "run"),
         *("sequences", "split", "topk", "users", *OF_ALL),
     },
+    "export": {"data_path", "format", "output", "run", *OF_ALL},
     "similar": {"data_path", "items", "run", "topk", *OF_ALL},
 }
 POINTER = "recbole-mqsa train --help lists them."

@@ -40,7 +40,7 @@ def paired(
     if len(seeds) >= MIN_SEEDS:
         a, b = (np.array([entry.values[seed] for seed in seeds]) for entry in (own, other))
         return t_test(a, b), "seeds", len(seeds), seeds
-    mine, theirs = (_by_user(entry, seeds, metric, part) for entry in (own, other))
+    mine, theirs = (by_user(entry, seeds, metric, part) for entry in (own, other))
     if not seeds or mine is None or theirs is None:
         return None, "users", 0, seeds
     users, left, right = np.intersect1d(mine[0], theirs[0], assume_unique=True, return_indices=True)
@@ -55,7 +55,7 @@ def t_test(a: ArrayLike, b: ArrayLike) -> float | None:
     return float(ttest_rel(a, b).pvalue)
 
 
-def _by_user(entry: Entry, seeds: tuple[int, ...], metric: str, part: str) -> tuple[Numbers, Numbers] | None:
+def by_user(entry: Entry, seeds: tuple[int, ...], metric: str, part: str) -> tuple[Numbers, Numbers] | None:
     """Users in ascending order, and each one's mean over its samples and over seeds; None where unknown."""
     name, _, cut_off = metric.partition("@")
     if name not in GAINS or not cut_off.isdigit():

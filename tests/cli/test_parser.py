@@ -9,7 +9,7 @@ import pytest
 
 from recbole_mqsa.cli.main import COMMANDS, parser_of
 from recbole_mqsa.cli.parser import Parser, pairs
-from recbole_mqsa.cli.values import literals, whole, wholes, words
+from recbole_mqsa.cli.values import literals, names, one_of, truth, whole, wholes, words
 from recbole_mqsa.errors import UserError
 
 
@@ -123,6 +123,12 @@ def test_what_an_options_text_becomes() -> None:
     assert words(" a,b  c,,d ") == ["a", "b", "c", "d"]
     assert wholes("1,2 30") == [1, 2, 30]
     assert literals("0,0.5,none") == [0, 0.5, None] and literals("[1,3],[1,4]") == [[1, 3], [1, 4]]
+    assert names("Star Wars, b,,c") == ["Star Wars", "b", "c"] and names("['a, b','c', 7]") == [
+        "a, b",
+        "c",
+        "7",
+    ]
+    assert truth("False") is False and one_of("all", "test")("test") == "test"
     assert literals("'a,b','c'") == ["a,b", "c"] and literals("ted,ges") == ["ted", "ges"]
 
 
@@ -133,6 +139,9 @@ def test_what_an_options_text_becomes() -> None:
         (wholes, "1,x", "has x; it takes whole numbers from 0"),
         (wholes, "1,-2", "has -2; it takes whole numbers from 0"),
         (literals, "", "names no value; write for example --values=0,0.5,1"),
+        (names, " ,", "names nothing"),
+        (truth, "1", "is 1; it has to be True or False"),
+        (one_of("all", "test"), "tests", "is tests; it has to be one of all, test"),
     ],
 )
 def test_a_bad_text_is_refused(read: Any, text: str, says: str) -> None:
@@ -145,3 +154,17 @@ def test_a_bad_text_names_its_option() -> None:
     with pytest.raises(UserError) as caught:
         parser("benchmark").read(["--jobs=0"])
     assert str(caught.value) == "--jobs has 0; it takes whole numbers from 1"
+
+
+def test_options_may_be_written_with_dashes() -> None:
+    given, settings = parser().read(["--output-dir=x", "--allow-unknown", "--no-setting=1"])
+    assert (given.output_dir, given.allow_unknown, settings) == ("x", True, {"no-setting": 1})
+    with pytest.raises(UserError, match="--output_dir is given twice, as x and as y; keep one"):
+        parser().read(["--output-dir=x", "--output_dir=y"])
+
+
+def test_words_may_stand_for_an_option() -> None:
+    assert parser("compare").read(["runs/a b", "c", "--debug"])[0].runs == ["runs/a b", "c"]
+    assert parser("compare").read(["c", "--runs=a,b"])[0].runs == ["c", "a", "b"]
+    with pytest.raises(UserError, match="stray word 'c'"):
+        parser("compare").read(["--debug", "c"])

@@ -116,6 +116,8 @@ REFUSED: dict[str, list[Any]] = {
     "rm_dup_inter": ["all"],
     "time_order": ["float32"],
     "rank_timeout": [0, "soon"],
+    "track": ["tensorboard", 3],
+    "track_project": [3, ""],
     "state_interval": [-1, "often"],
     "mask_seen": ["yes", 1],
     "repeatable": [0],

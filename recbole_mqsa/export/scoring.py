@@ -47,15 +47,8 @@ class _Sequential(nn.Module):
         self.fields = model.ITEM_SEQ, model.ITEM_SEQ_LEN
 
     def forward(self, item_seq: Tensor) -> Tensor:
-        real = item_seq != 0
-        length = real.sum(1).clamp(1, self.longest)  # RecBole reads a state even of nobody
-        # The span of the newest items, wherever it lies, moved to the left.
-        padded = F.pad(item_seq, (self.longest, 0))
-        column = torch.arange(padded.size(1), device=item_seq.device)
-        newest = (column * (padded != 0)).amax(1, keepdim=True)
-        wanted = torch.arange(self.longest, device=item_seq.device)
-        index = (newest - length[:, None] + 1 + wanted).clamp(max=padded.size(1) - 1)
-        items = padded.gather(1, index) * (wanted < length[:, None])
+        items, length = newest(item_seq, self.longest)
+        length = length.clamp(min=1)  # RecBole reads a state even of nobody
         batch = _Fields(zip(self.fields, (items, length)))
         return self.model.full_sort_predict(batch).view(-1, self.n_items)
 
@@ -95,13 +88,25 @@ class _Bonus(nn.Module):
         self.register_buffer(name, torch.from_numpy(whole.astype(np.int64)))
 
     def forward(self, item_seq: Tensor) -> Tensor:
-        numbers, real = self.numbers, item_seq != 0
-        age = (real.sum(1, keepdim=True) - real.cumsum(1)).clamp(min=0)
-        weight = numbers.recency**age * (real & (age < numbers.items))  # [B, T]
-        place = torch.arange(self.longest, device=item_seq.device)
-        index = self.starts[item_seq][:, :, None] + place  # [B, T, longest]
-        there = place < self.counts[item_seq][:, :, None]
+        numbers = self.numbers
+        items, length = newest(item_seq, numbers.items)  # [B, n]
+        age = length[:, None] - 1 - torch.arange(numbers.items, device=items.device)
+        weight = numbers.recency ** age.clamp(min=0) * (age >= 0)
+        place = torch.arange(self.longest, device=items.device)
+        index = self.starts[items][:, :, None] + place  # [B, n, longest]
+        there = place < self.counts[items][:, :, None]
         value = self.shares[index] * there * weight[:, :, None]
         evidence = torch.zeros(item_seq.size(0), self.n_items, device=item_seq.device)
         found = evidence.scatter_add(1, self.followers[index].flatten(1), value.flatten(1))
         return numbers.strength * torch.log1p(numbers.scale * found)
+
+
+def newest(item_seq: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """[B, count] the newest items of padded histories, oldest first, padded behind, and [B] how many they are."""
+    length = (item_seq != 0).sum(1).clamp(max=count)
+    padded = F.pad(item_seq, (count, 0))
+    column = torch.arange(padded.size(1), device=item_seq.device)
+    last = (column * (padded != 0)).amax(1, keepdim=True)
+    wanted = torch.arange(count, device=item_seq.device)
+    index = (last - length[:, None] + 1 + wanted).clamp(max=padded.size(1) - 1)
+    return padded.gather(1, index) * (wanted < length[:, None]), length

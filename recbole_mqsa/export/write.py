@@ -137,9 +137,10 @@ def _model(rec: Recommender, draft: Path, form: str) -> Json:
 
 
 def _portable(rec: Recommender) -> Scoring:
-    """The module to export: a copy on the CPU, smoothed embeddings and the like computed once."""
+    """The module to export, on the CPU: there the run's own, otherwise a copy."""
     rec.check_serves_strangers()
-    return copy.deepcopy(Scoring(rec.run.model)).cpu().eval()
+    module = Scoring(rec.run.model).eval()
+    return module if rec.scorer.device.type == "cpu" else copy.deepcopy(module).cpu()
 
 
 def _difference(rec: Recommender, run: Runs, longest: int) -> float:
@@ -165,9 +166,9 @@ def _difference(rec: Recommender, run: Runs, longest: int) -> float:
 
 
 def _write_weights(run: Run, file: Path) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     weights = {
         name: value.detach().cpu().contiguous().clone() for name, value in run.model.state_dict().items()
     }
-    save_file(weights, file, {"model": run.config["model"], "dataset": run.config["dataset"]})
+    file.write_bytes(save(weights, {"model": run.config["model"], "dataset": run.config["dataset"]}))

@@ -37,6 +37,9 @@ setup(
         "Programming Language :: Python :: 3.9",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     packages=[*find_packages(include=["recbole_mqsa", "recbole_mqsa.*"]), YAML],
@@ -47,8 +50,8 @@ setup(
         YAML: ["*.yaml", "*/*.yaml", "preset/*/*/*.yaml", "preset/*/*.yaml"],
     },
     zip_safe=False,  # RecBole's Config opens the yaml files by path
-    # RecBole 1.2.1 needs ray <= 2.6.3, which has wheels for nothing newer than 3.11.
-    python_requires=">=3.9,<3.12",
+    # From 3.12 on, constraints.txt takes RecBole from third_party/recbole, as the released wheel cannot be installed.
+    python_requires=">=3.9",
     # .ci/run tests with the versions of constraints.txt (numpy 2), and with every lower bound here (numpy 1.26)
     # but torch's: 2.6 is the first with safe loading as its default, and with a fused Adam on the processor.
     install_requires=[
@@ -60,6 +63,7 @@ setup(
         "matplotlib>=3.9",  # the first for numpy 2
         "pyyaml>=6.0.1",
         "filelock>=3.12",
+        "psutil>=5.9",  # RecBole's log of the machine imports it
         "jinja2>=3.1",  # brings markupsafe, which the report uses too
         "tqdm>=4.66",
     ],

@@ -63,7 +63,14 @@ class RunTrainer(Trainer):
 
     def fit(self, train_data: Loader, *args: object, **kwargs: object) -> tuple[float, dict[str, float]]:
         attach_memory(self.model, self.config, train_data._dataset)
+        if self._has_ended():
+            return self.best_valid_score, self.best_valid_result
         return super().fit(own_rows(train_data), *args, **kwargs)
+
+    def _has_ended(self) -> bool:
+        """Whether this training, resumed, had ended before: RecBole would save its last weights as the best ones."""
+        stopped = self.stopping_step is not None and self.cur_step > self.stopping_step
+        return bool(self.history) and (self.start_epoch >= self.epochs or stopped)
 
     def _save_checkpoint(self, *args: object, **kwargs: object) -> None:
         if group.is_main():

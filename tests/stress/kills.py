@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,8 @@ from helpers.runs import without_seconds
 from recbole_mqsa.runs.checkpoints import safe_load
 from recbole_mqsa.runs.provenance import environment
 
+KEPT = Path(tempfile.gettempdir(), "killed")
+"""Where everything goes if a killed program has left something else."""
 RESULTS = ("best_epoch", "epochs_run", "valid", "test", "slices", "users", "parameters")
 """What a result.json has apart from times, memory and places."""
 
@@ -186,7 +189,10 @@ def kill_and_go_on(program: Program, home: Path, kills: int, chance: random.Rand
             break
         left, undisturbed = (home / f"{name}{program.ending}" for name in (folder.name, "whole"))
         if program.content(left) != program.content(undisturbed):
-            raise SystemExit(f"{folder} is not what the undisturbed program left in {home / 'whole'}")
+            shutil.copytree(home, KEPT, dirs_exist_ok=True)
+            raise SystemExit(
+                f"{folder.name} is not what the undisturbed program left in whole; both are kept in {KEPT}"
+            )
     return tally
 
 

@@ -42,6 +42,30 @@ def broken_off(folder: Path, config: Config, last: int, interval: float = 0.0) -
         run(config, folder, kill_after(last), resume=True, state_interval=interval)
 
 
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("MQSATED", {"learning_rate": 0.3, "stopping_step": 9}),  # its best epoch is not its last
+        ("MQSATED", {"learning_rate": 0.3, "stopping_step": 1}),  # stops early
+        ("SASRec", {"learning_rate": 0.3, "stopping_step": 9}),
+        ("Pop", {}),
+    ],
+    ids=str,
+)
+def test_killed_between_its_last_epoch_and_its_result(
+    home: Path, model: str, settings: dict[str, Any]
+) -> None:
+    whole = run(config(home, model, **settings), home / "run")
+    if model != "Pop":
+        assert whole.result["best_epoch"] < whole.result["epochs_run"] - 1
+        assert (settings["stopping_step"] == 1) == (whole.result["epochs_run"] < SMALL["epochs"])
+    kept = (home / "run" / "checkpoint.pth").read_bytes()
+    (home / "run" / "result.json").unlink()
+    resumed = run(config(home, model, **settings), home / "run", resume=True)
+    assert record(resumed.result) == record(whole.result)
+    assert (home / "run" / "checkpoint.pth").read_bytes() == kept
+
+
 # Whole sequences; items drawn, and an optimiser of our own; negatives drawn by numpy; masks drawn by Python.
 @pytest.mark.parametrize(
     ("model", "settings"),

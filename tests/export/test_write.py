@@ -23,46 +23,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("exports")
 
 
-@pytest.fixture(scope="module")
-def onnx(place: Path) -> Path:
-    for package in formats.FORMATS["onnx"].packages:
-        pytest.importorskip(
-            package, reason="ONNX needs onnx, onnxscript and onnxruntime, in the extra 'export'"
-        )
-    served(place, "MQSATED", transition_memory=0.5).export(place / "onnx")
-    return place / "onnx"
-
-
-def test_onnx_gives_the_runs_lists(place: Path, onnx: Path) -> None:
-    import onnxruntime
-
-    about, names = (json.loads((onnx / name).read_text()) for name in ("export.json", "items.json"))
-    assert names[0] is None and len(names) == about["items"] + 1 == 41
-    number = {name: place for place, name in enumerate(names)}
-    session = onnxruntime.InferenceSession(onnx / about["file"])
-    rec = served(place, "MQSATED", transition_memory=0.5).recommender()
-    random = np.random.default_rng(1)
-    for rows, length in [(1, 1), (1, 7), (5, 3), (64, 60)]:
-        people = random.choice(names[1:], (rows, length)).tolist()
-        items = np.array([[number[name] for name in one] for one in people], dtype=np.int64)
-        (scores,) = session.run([about["output"]["name"]], {about["input"]["name"]: items})
-        assert scores.shape == (rows, 41) and (scores[:, 0] == -np.inf).all()
-        expected = rec.recommend_sequences(people, k=40, exclude_seen=False)
-        for person, own in expected.groupby("user_id"):
-            found = scores[int(person), [number[name] for name in own.item_id]]
-            np.testing.assert_allclose(found, own.score, rtol=0, atol=1e-5)
-
-
-def test_the_memory_is_in_the_graph(place: Path, onnx: Path) -> None:
-    """Without it the scores are others, so that the test above could fail."""
-    run = served(place, "MQSATED", transition_memory=0.5)
-    items = np.array([[3, 4, 5]])
-    with_memory = formats.FORMATS["onnx"].runner(onnx / "model.onnx")(items)[0, 1:]
-    with torch.no_grad():
-        alone = run.model.eval().full_sort_predict({"item_id_list": torch.from_numpy(items)})[0, 1:]
-    assert np.abs(with_memory - alone.numpy()).max() > 0.1
-
-
 def test_torch_export_of_one_of_recboles_models(place: Path) -> None:
     about = export(served(place, "SASRec"), place / "torch", "torch")
     assert about["largest_difference"] < 1e-5 and about["file"] == "model.pt2"

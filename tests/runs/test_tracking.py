@@ -26,8 +26,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     pytest.importorskip("mlflow", reason="mlflow is in the extra 'track'")
     from mlflow.tracking import MlflowClient
 
-    place = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
-    MlflowClient(place).search_experiments()
+    folder = tmp_path_factory.mktemp("mlflow")
+    place = f"sqlite:///{folder / 'mlflow.db'}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # artifacts go beside it, wherever the runs are
+        MlflowClient(place).search_experiments()
     return place
 
 
@@ -183,7 +186,7 @@ def test_a_tracker_that_is_not_installed_is_named(
 ) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda package: None if package == name else find(package)
+        importlib.util, "find_spec", lambda asked, *more: None if asked == name else find(asked, *more)
     )
     monkeypatch.chdir(tmp_path)
     write_chain(tmp_path, 0.8)

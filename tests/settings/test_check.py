@@ -115,6 +115,8 @@ REFUSED: dict[str, list[Any]] = {
     "prefixes": ["shortest"],
     "rm_dup_inter": ["all"],
     "time_order": ["float32"],
+    "track": ["mlflo", "all"],
+    "track_project": ["", 7],
     "rank_timeout": [0, "soon"],
     "track": ["tensorboard", 3],
     "track_project": [3, ""],

@@ -51,12 +51,14 @@ class Parser(argparse.ArgumentParser):
     ) -> None:
         """Add an option with a value; ``kind`` makes it of its text, or raises ``argparse.ArgumentTypeError``."""
         self.options.add(name)
-        self.add_argument(f"--{name}", metavar=metavar, help=text, type=kind, default=default)
+        self.add_argument(
+            f"--{name}", metavar=metavar, help=text.replace("%", "%%"), type=kind, default=default
+        )
 
     def flag(self, name: str, text: str) -> None:
         """Add an option that is True where it is given; it may have the value True or False."""
         self.flags.add(name)
-        self.add_argument(f"--{name}", action="store_true", help=text)
+        self.add_argument(f"--{name}", action="store_true", help=text.replace("%", "%%"))
 
     def read(self, words: Sequence[str]) -> tuple[argparse.Namespace, Json]:
         """The options, and the settings as values.

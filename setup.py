@@ -68,6 +68,7 @@ setup(
         # cmaes is what Optuna's sampler of that name needs.
         "tune": TUNE,
         "prepare": ["duckdb>=1.2"],  # reads tables larger than memory; also writes recommend's parquet files
+        "docs": ["mkdocs-material>=9.7", "mkdocstrings[python]>=0.30"],  # the documentation site
         # setuptools builds the wheel that tests/test_packaging.py looks into.
         # hyperopt is what recbole.trainer.HyperTuning needs.
         "test": [

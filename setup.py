@@ -74,6 +74,7 @@ setup(
         "serve": [*EXPORT, "fastapi>=0.110", "uvicorn>=0.30"],  # what examples/serve.py needs
         "track": TRACK,
         "prepare": ["duckdb>=1.2"],  # reads tables larger than memory; also writes recommend's parquet files
+        "docs": ["mkdocs-material>=9.7", "mkdocstrings[python]>=0.30"],  # the documentation site
         # setuptools builds the wheel that tests/test_packaging.py looks into.
         # hyperopt is what recbole.trainer.HyperTuning needs.
         "test": [

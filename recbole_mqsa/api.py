@@ -78,9 +78,10 @@ def train(
 ) -> Run:
     """Train a model, choose its epoch on validation, and test it.
 
-    >>> run = train(dataset="ml-100k", epochs=2, query_windows=[1, 4])  # doctest: +SKIP
-    >>> run.result["test"]["ndcg@20"]  # doctest: +SKIP
-    0.0553
+    Examples:
+        >>> run = train(dataset="ml-100k", epochs=2, query_windows=[1, 4])  # doctest: +SKIP
+        >>> run.result["test"]["ndcg@20"]  # doctest: +SKIP
+        0.0553
 
     Args:
         model: one of this package's models or of RecBole's; by default that of the config files, else MQSATED.
@@ -208,10 +209,11 @@ def tune(
 ) -> Search:
     """Search for a model's best settings on the validation part, and test them with fresh seeds.
 
-    >>> space = {"learning_rate": {"low": 1e-4, "high": 5e-3, "log": True}, "tau": [0.05, 0.1, 0.2]}
-    >>> found = tune(dataset="ml-100k", space=space, max_trials=20, epochs=20)  # doctest: +SKIP
-    >>> found.best.settings  # doctest: +SKIP
-    {'learning_rate': 0.00213, 'tau': 0.1}
+    Examples:
+        >>> space = {"learning_rate": {"low": 1e-4, "high": 5e-3, "log": True}, "tau": [0.05, 0.1, 0.2]}
+        >>> found = tune(dataset="ml-100k", space=space, max_trials=20, epochs=20)  # doctest: +SKIP
+        >>> found.best.settings  # doctest: +SKIP
+        {'learning_rate': 0.00213, 'tau': 0.1}
 
     Args:
         model, dataset, config_files, allow_unknown, settings: as in :func:`train`, of every trial.

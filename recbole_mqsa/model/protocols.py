@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from scipy import sparse
 from torch import Tensor, nn
 
 from ..interfaces import Batch
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeGuard
 
 
 @runtime_checkable
@@ -38,11 +41,19 @@ class NamesItsLosses(Protocol):
         ...
 
 
-@runtime_checkable
 class HasTransition(Protocol):
-    """A model that carries the loss terms of ``transition``."""
+    """A model that carries the loss terms of ``transition``; :func:`has_transition` tells."""
 
     transition: nn.ModuleDict
+
+
+def has_transition(model: object) -> TypeGuard[HasTransition]:
+    """Whether a model carries the loss terms of ``transition``.
+
+    From Python 3.12 on, ``isinstance`` with a protocol would not see them, as torch keeps a module's parts outside of
+    its attributes.
+    """
+    return hasattr(model, "transition")
 
 
 @runtime_checkable

@@ -27,7 +27,7 @@ from .graph import (
     smoothing_matrix,
 )
 from .item_table import ItemTable
-from .protocols import CountsTransitions, HasTransition
+from .protocols import CountsTransitions, has_transition
 from .sampled import Drawn, sampled_distillation_loss
 from .softmax import softmax_options
 
@@ -174,7 +174,7 @@ def attach_transition(model: Model, config: Settings, dataset: object) -> Model:
         model: one of RecBole's or of ours, just built; it is changed and returned.
         config, dataset: as for :func:`transition_terms`.
     """
-    if not isinstance(model, HasTransition) and (config["transition"] or "none") != "none":
+    if not has_transition(model) and (config["transition"] or "none") != "none":
         model.add_module("transition", transition_terms(model, config, dataset))
     return model
 

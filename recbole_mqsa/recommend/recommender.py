@@ -30,8 +30,9 @@ SPLITS = ("all", "valid", "test")
 class Recommender:
     """Recommends by a finished run, with the names of the data.
 
-    >>> rec = load("runs/shop").recommender()  # doctest: +SKIP
-    >>> rec.recommend(users=["ann", "bob"], k=10)  # doctest: +SKIP
+    Examples:
+        >>> rec = load("runs/shop").recommender()  # doctest: +SKIP
+        >>> rec.recommend(users=["ann", "bob"], k=10)  # doctest: +SKIP
 
     Args:
         run: a finished run of any model that this package trains.

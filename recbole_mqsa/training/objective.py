@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 from ..errors import UserError
 from ..interfaces import Batch, Model, Settings
 from ..model.item_table import ItemTable
-from ..model.protocols import HasTransition, NamesItsLosses
+from ..model.protocols import NamesItsLosses, has_transition
 from ..model.ragged import halved_groups
 from ..model.transition import item_embedding_of
 from ..parallel import group
@@ -50,7 +50,7 @@ class Objective:
         own: Loss = model.calculate_loss
         if isinstance(model, NamesItsLosses):
             own = partial(self._named, model)
-        elif isinstance(model, HasTransition):
+        elif has_transition(model):
             self.terms = model.transition
         self.groups = config["length_groups"] or 1 if config["device"].type == "cpu" else 1
         self.is_models_own = not self.terms and self.groups == 1 and group.size() == 1

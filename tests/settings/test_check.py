@@ -118,8 +118,6 @@ REFUSED: dict[str, list[Any]] = {
     "track": ["mlflo", "all"],
     "track_project": ["", 7],
     "rank_timeout": [0, "soon"],
-    "track": ["tensorboard", 3],
-    "track_project": [3, ""],
     "state_interval": [-1, "often"],
     "mask_seen": ["yes", 1],
     "repeatable": [0],

@@ -110,7 +110,7 @@ def _check_values(base: Config, space: Space, given: Json, allow_unknown: bool) 
             try:
                 Config(base["model"], base["dataset"], command_line=first)
             except UserError as error:
-                if str(error).startswith("unknown setting"):
+                if str(error).startswith(("unknown setting", f"{base['model']} has no setting")):
                     raise UserError(f"{one.where}{error}") from error
         for value in one.extremes():
             refusal = refused(base, {one.key: value})

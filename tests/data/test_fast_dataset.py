@@ -172,7 +172,6 @@ AWKWARD = [
     {"unload_col": {"inter": ["kind"]}},
     {"unused_col": {"inter": ["rating"]}},
     {"alias_of_user_id": ["kind"]},
-    {"threshold": {"rating": 1}},
     {"eval_args": {**EVALUATION, "split": {"RS": [0.8, 0.1, 0.1]}}},
     {"eval_args": {**EVALUATION, "split": {"RS": [0.8, 0.1, 0.1]}, "group_by": "none"}},
     {"eval_args": {**EVALUATION, "split": {"TS": [0.7, 0.1, 0.2]}}},

@@ -75,7 +75,9 @@ def test_known_lengths_go_along_with_a_batch():
 
 
 def test_what_a_transform_may_have_changed_is_not_known(toy):
-    train, *_ = loaders(toy, transform="inverse_itemseq")
+    config = loaders(toy)[0]._dataset.config
+    config["transform"] = "inverse_itemseq"  # as a model's own file has it
+    train, *_ = build_loaders(config, build_dataset(config))
     assert getattr(next(iter(train)), "known_lengths", None) is None
 
 

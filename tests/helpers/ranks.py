@@ -122,7 +122,7 @@ def whole_and_broken(home: Path, folder: Path) -> None:
 
 def spans() -> dict[int, list[int]]:
     """The rows that are this rank's, of so many."""
-    with group.joined({"device": torch.device("cpu"), "nproc": 2, "rank_timeout": 60}):
+    with group.joined({"device": torch.device("cpu"), "nproc": 2, "rank_timeout": 600}):
         return {count: list(group.own_span(count)) for count in SPANS}
 
 

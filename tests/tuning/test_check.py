@@ -26,7 +26,7 @@ def plan(text: str, folder: Path, model: str = "MQSATED", **more: object) -> Pla
     ("text", "more", "why"),
     [
         ("\nquery_window: [[1]]", {}, "line 2: unknown setting 'query_window'; did you mean 'query_windows'?"),
-        ("query_windows: [[1]]", {"model": "SASRec"}, "line 1: unknown setting 'query_windows'"),
+        ("query_windows: [[1]]", {"model": "SASRec"}, "line 1: SASRec has no setting 'query_windows'"),
         ("tau: {low: 0, high: 1}", {}, "line 1: tau is 0; it has to be a number above 0"),
         ("hidden_dropout_prob: {low: 0.1, high: 1.0}", {}, "line 1: hidden_dropout_prob is 1.0"),
         ("tau: [0.1]\nn_heads: [1, 7]", {}, "line 2: n_heads is 7"),

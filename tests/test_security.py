@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 import pickle
@@ -144,3 +145,24 @@ def test_recboles_pickles_are_not_read(home: Path, key: str) -> None:
     with pytest.raises(UserError, match=key):
         run(Config("MQSATED", "chain", config_dict=given), home / "other")
     assert not made.exists()
+
+
+HOSTILE = ("u\"; COPY (SELECT 1) TO 'made'; --", "i'); COPY (SELECT 1) TO 'made'; --")
+
+
+@pytest.mark.parametrize(
+    ("time_format", "code"), [("s", 0), ("%Y'); COPY (SELECT 1) TO 'made'; --", 2)], ids=["names", "form"]
+)
+def test_prepare_quotes_whatever_goes_into_its_sql(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, time_format: str, code: int
+) -> None:
+    """The file, its columns, its values and the form of times would each write a file."""
+    pytest.importorskip("duckdb")
+    monkeypatch.chdir(tmp_path)
+    user, item = HOSTILE
+    with open("o'rders\".csv", "w", newline="") as file:
+        rows = ((f"c'{customer}", f'i"{sku}', 1000 + sku) for customer in range(8) for sku in range(6))
+        csv.writer(file).writerows([(user, item, "t"), *rows])
+    words = ["--input=o'rders\".csv", f"--user={user}", f"--item={item}", "--time=t", "--output=data/shop"]
+    assert main(["prepare", *words, f"--time_format={time_format}"]) == code
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "data") == ["o'rders\".csv"]

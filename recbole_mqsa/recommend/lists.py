@@ -20,7 +20,7 @@ class Lists:
     """The lists of some people.
 
     Args:
-        names: [B] whose each list is.
+        names: [B] the person that each list is for.
         items: [B, k] item numbers, best first, 0 where no more items are left.
         scores: [B, k] their scores.
         histories: what the lists are made from.

@@ -150,6 +150,7 @@ def run(
         if not test:
             loaders = (*loaders[:2], Withheld())
         train_data, valid_data, test_data = loaders
+        evaluated = {"valid": valid_data, **({"test": test_data} if test else {})}
         trainer.saved_model_file = str(folder / run_folder.CHECKPOINT)
         interval = config["state_interval"] if state_interval is None else state_interval
         state = Resume(folder, config, started, SECONDS if interval is None else interval)
@@ -179,8 +180,8 @@ def run(
                 if test
                 else {}
             ),
-            "users": {"valid": _users(valid_data), **({"test": _users(test_data)} if test else {})},
-            **_left_out(config, {"valid": valid_data, **({"test": test_data} if test else {})}),
+            "users": {name: _users(loader) for name, loader in evaluated.items()},
+            **_left_out(config, evaluated),
             "seconds": {
                 "preparation": prepared - begun,
                 "training": sum(row["train_seconds"] for row in history),

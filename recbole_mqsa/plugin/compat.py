@@ -12,7 +12,6 @@ import inspect
 import logging
 import os
 import sys
-import types
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +29,8 @@ from recbole_mqsa.runs.logs import NOWHERE, tensorboard_folder
 from recbole_mqsa.runs.plain import convert, pack_leaf, plain, unpack
 from recbole_mqsa.settings.literals import literal
 
-from .patching import Function, replace_once
+from .patching import Function, StandIn, replace_once
+from .startup import lazy_compiler, lazy_sklearn
 
 
 def numpy_aliases() -> None:
@@ -69,7 +69,7 @@ def lazy_ray() -> None:
     if "recbole.quick_start" in sys.modules:
         return
     known = sys.modules.get("ray")
-    sys.modules["ray"] = _StandIn("ray", _from_ray, tune=_StandIn("ray.tune", _from_ray, report=_report))
+    sys.modules["ray"] = StandIn("ray", _from_ray, tune=StandIn("ray.tune", _from_ray, report=_report))
     try:
         importlib.import_module("recbole.quick_start")
     finally:
@@ -86,7 +86,7 @@ def safe_checkpoints() -> None:
     from recbole.trainer import trainer
 
     if trainer.torch is torch:
-        trainer.torch = _StandIn(
+        trainer.torch = StandIn(
             "torch", functools.partial(getattr, torch), save=_save_checkpoint, load=safe_load
         )
 
@@ -179,7 +179,7 @@ def tensorboard_in_run() -> None:
             if folder is None:
                 return writer_for(logger)
             if folder == NOWHERE:
-                return _StandIn("tensorboard", lambda _: lambda *_, **__: None)
+                return StandIn("tensorboard", lambda _: lambda *_, **__: None)
             from torch.utils.tensorboard import SummaryWriter
 
             return SummaryWriter(str(folder))
@@ -223,8 +223,8 @@ def generators_for_hyperopt() -> None:
     from recbole.trainer import hyper_tuning
 
     if hyper_tuning.np is np:
-        numbers = _StandIn("numpy.random", functools.partial(getattr, np.random), RandomState=_RandomState)
-        hyper_tuning.np = _StandIn("numpy", functools.partial(getattr, np), random=numbers)
+        numbers = StandIn("numpy.random", functools.partial(getattr, np.random), RandomState=_RandomState)
+        hyper_tuning.np = StandIn("numpy", functools.partial(getattr, np), random=numbers)
 
 
 def literal_spaces() -> None:
@@ -246,6 +246,8 @@ def checkpoints_of_their_own() -> None:
 WORKAROUNDS: tuple[Callable[[], None], ...] = (
     numpy_aliases,
     scipy_dok_update,
+    lazy_sklearn,
+    lazy_compiler,
     lazy_ray,
     safe_checkpoints,
     array_parameters,
@@ -259,19 +261,6 @@ WORKAROUNDS: tuple[Callable[[], None], ...] = (
     literal_spaces,
     checkpoints_of_their_own,
 )
-
-
-class _StandIn(types.ModuleType):
-    """A module with some attributes of its own; all others are looked up when they are used."""
-
-    def __init__(self, name: str, look_up: Callable[[str], Any], **own: object) -> None:
-        super().__init__(name)
-        vars(self).update(own, _look_up=look_up)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # the import system and inspect only probe for these
-            raise AttributeError(name)
-        return self._look_up(name)
 
 
 def _from_ray(name: str) -> Any:

@@ -7,9 +7,19 @@ the first call, since RecBole may still be importing itself when this module is 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ..interfaces import Json, Settings
 from .patching import Function, resolve
+
+FAMILIES = (
+    "general_recommender",
+    "context_aware_recommender",
+    "sequential_recommender",
+    "knowledge_aware_recommender",
+    "exlib_recommender",
+)
+"""RecBole's packages of models, in the order in which it searches them."""
 
 
 def with_our_yaml(load: Function) -> Function:
@@ -34,6 +44,21 @@ def checking_settings(complete: Function) -> Function:
         complete(config)
 
     return check_and_complete
+
+
+def finding_one_model(get_model: Function) -> Function:
+    """``get_model``: finds a model by its file, where RecBole imports all of a kind, and scikit-learn, to look."""
+
+    def get(model_name: str) -> Any:
+        if model_name in resolve("recbole_mqsa.model.registry:MODELS"):
+            return _class(model_name)
+        parent, file = Path(resolve("recbole.model:__path__")[0]), model_name.lower()
+        for family in FAMILIES:
+            if (parent / family / f"{file}.py").is_file():
+                return resolve(f"recbole.model.{family}.{file}:{model_name}")
+        return get_model(model_name)  # which says that there is none
+
+    return get
 
 
 def our_loaders(get_dataloader: Function) -> Function:

@@ -20,6 +20,7 @@ from .patching import replace_once
 HOOKS = (
     ("recbole.config:Config", "_update_internal_config_dict", hooks.with_our_yaml),
     ("recbole.config:Config", "_set_default_parameters", hooks.checking_settings),
+    ("recbole.config.configurator", "get_model", hooks.finding_one_model),
     ("recbole.data.utils", "get_dataloader", hooks.our_loaders),
     ("recbole.utils.case_study", "full_sort_scores", hooks.masking_seen_items),
     ("recbole.utils.case_study", "full_sort_topk", hooks.ranking_by_blocks),
@@ -31,7 +32,7 @@ HOOKS = (
 """Functions and methods of RecBole's, and what wraps each; for other models they do what they did."""
 
 FAMILIES = ("general_recommender", "sequential_recommender")
-"""RecBole's packages of models, in the order in which it searches them: ours replaces one of the same name."""
+"""RecBole's packages of models in which ours are found, in its order of search: ours replace those of the same name."""
 
 
 def install() -> None:

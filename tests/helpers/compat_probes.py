@@ -239,7 +239,50 @@ def broken_ray() -> Any:
     return [said, [before, ran, quick_start.tune.seen]]
 
 
+def light_start() -> Any:
+    """What an optimizer's steps give, and which of the slow modules RecBole and it have imported by then."""
+    import recbole.quick_start  # noqa: F401
+
+    steps = {name: optimizer_steps(name) for name in ("Adam", "SGD", "Adagrad", "RMSprop")}
+    return [steps, [name for name in ("sklearn", "torch._dynamo") if name in sys.modules]]
+
+
+def started() -> Any:
+    """The same steps, and scikit-learn's numbers, once somebody has imported the slow modules."""
+    import torch
+    import torch._dynamo
+    from recbole.evaluator import metrics
+
+    areas = [metrics.sk_auc([0, 0.5, 1], [0, 1, 1]), metrics.mean_absolute_error([1, 2], [2, 4])]
+    steps = {name: optimizer_steps(name) for name in ("Adam", "SGD", "Adagrad", "RMSprop")}
+    disabled = torch._dynamo.is_compiling()
+    return [
+        steps,
+        areas,
+        disabled,
+        sys.modules["sklearn"].__name__,
+        hasattr(sys.modules["sklearn"], "__path__"),
+    ]
+
+
+def optimizer_steps(name: str) -> list[float]:
+    """Five steps towards zero, saved and loaded in between, a group added, gradients recorded outside of a step."""
+    import torch
+
+    weights = [torch.nn.Parameter(torch.tensor([value])) for value in (1.0, -2.0)]
+    optimizer = getattr(torch.optim, name)(weights[:1], lr=0.1)
+    optimizer.add_param_group({"params": weights[1:]})
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss = optimizer.step(lambda: sum((weight**2).sum() for weight in weights).backward())
+        optimizer.load_state_dict(optimizer.state_dict())
+    assert loss is None and torch.is_grad_enabled() and (weights[0] * 2).requires_grad
+    return [weight.item() for weight in weights]
+
+
 PROBES: dict[str, Callable[[], Any]] = {
+    "light_start": light_start,
+    "started": started,
     "numpy_metric": numpy_metric,
     "numpy_config": numpy_config,
     "ray_import": ray_import,

@@ -56,6 +56,15 @@ def test_a_second_installation_changes_nothing(patched: Outcomes) -> None:
     assert patched["idempotent"] == {"value": True}
 
 
+def test_slow_modules_wait_until_they_are_needed(bare: Outcomes, patched: Outcomes) -> None:
+    steps, imported = patched["light_start"]["value"]
+    assert imported == []
+    (steps_then, areas, compiling, name, is_package) = patched["started"]["value"]
+    assert steps_then == steps and bare["started"]["value"][0] == steps  # as torch itself steps
+    assert areas == bare["started"]["value"][1] == [0.75, 1.5]
+    assert not compiling and name == "sklearn" and is_package  # the real one
+
+
 def test_metrics_and_config_find_numpys_old_names(bare: Outcomes, patched: Outcomes) -> None:
     assert patched["numpy_metric"]["value"] == [[0, 1 / 2, 1 / 2], [1, 1, 1]]  # 1 / rank of the first hit
     assert patched["numpy_config"]["value"] == 64

@@ -70,8 +70,8 @@ class Parser(argparse.ArgumentParser):
         """The options, and the settings as values.
 
         Raises:
-            UserError: a word that is no option, one without its value or with two, a bad value, or an unknown
-                option of a command that takes no settings.
+            UserError: a word that is no option, one without its value or with two, a bad or empty value, or an
+                unknown option of a command that takes no settings.
         """
         options: list[str] = []
         settings: Json = {}
@@ -81,6 +81,8 @@ class Parser(argparse.ArgumentParser):
             if key in self.flags:
                 options += [f"--{key}"] if _is_true(key, text) else []
             elif key in self.options:
+                if not text.strip(" "):
+                    raise UserError(f"--{key} is empty; give it a value, or leave it out")
                 options.append(f"--{key}={text}")
             elif self.settings_help:
                 settings[key] = literal(text)

@@ -255,12 +255,17 @@ def kind_of(file: Path) -> str:
 
 
 def check_columns(name: str, columns: Sequence[str], wanted: Wanted) -> None:
-    """Refuse a table without a wanted column.
+    """Refuse a table without a wanted column, and one column for two purposes.
 
     Raises:
         UserError: naming the option and the columns that there are.
     """
+    purposes: dict[str, str] = {}
     for option, column in wanted.named():
+        if purposes.setdefault(column, option) != option:
+            raise UserError(
+                f"{purposes[column]} and {option} both name the column '{column}'; correct one of them"
+            )
         if column not in columns:
             raise UserError(
                 f"{name} has no column '{column}'{hint(column, columns)} (it has {', '.join(columns)}); correct "
@@ -306,6 +311,8 @@ def _first_line(file: Path) -> str:
         raise UserError(f"{file} is not UTF-8 text; save it as UTF-8") from None
     except (OSError, EOFError) as problem:
         raise UserError(f"{file} cannot be read ({problem}); correct the file, or its rights") from None
+    if "\0" in first:
+        raise UserError(f"{file} is not text, as its first line holds NUL characters; name a text file")
     if not first:
         raise UserError(f"{file} has an empty first line; put its header there")
     return first

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,14 +14,11 @@ from typing import Any, Callable
 
 from recbole.data.dataset import Dataset
 from recbole.utils import init_seed
-from torch import Tensor
 
 from ..data.dataset import SequenceDataset
 from ..data.identity import IDS, Identity
-from ..data.loader import MaskedEvalLoader
 from ..data.withheld import Withheld
 from ..errors import UserError
-from ..evaluation import cost, slices
 from ..evaluation.masked import tell_of_masked
 from ..interfaces import Json, Loader, Loaders, Model, Settings
 from ..parallel import group
@@ -34,6 +31,7 @@ from ..runs.tracking import Tracker, tracked
 from ..settings.compare import differing
 from ..settings.config import Config
 from ..settings.unable import refuse_unable
+from . import record
 from .build import build_dataset, build_loaders, build_model, build_trainer
 from .faults import explained
 from .fit_memory import fit_memory
@@ -150,7 +148,6 @@ def run(
         if not test:
             loaders = (*loaders[:2], Withheld())
         train_data, valid_data, test_data = loaders
-        evaluated = {"valid": valid_data, **({"test": test_data} if test else {})}
         trainer.saved_model_file = str(folder / run_folder.CHECKPOINT)
         interval = config["state_interval"] if state_interval is None else state_interval
         state = Resume(folder, config, started, SECONDS if interval is None else interval)
@@ -163,34 +160,21 @@ def run(
         fitted = fit_memory(trainer, train_data, valid_data)
         start = time.perf_counter()
         tested = trainer.evaluate(test_data, show_progress=config["show_progress"]) if test else None
-        test_seconds = time.perf_counter() - start
+        seconds = {"preparation": prepared - begun, "test": time.perf_counter() - start}
         trainer.tensorboard.close()
 
         result = {
-            "model": config["model"],
-            "dataset": config["dataset"],
-            "seed": config["seed"],
+            **{name: config[name] for name in ("model", "dataset", "seed")},
             "best_epoch": trainer.best_epoch,
             "epochs_run": len(history),
             "valid": plain(valid),
             "test": plain(tested),
             **plain(fitted),
-            **(
-                _by_sample(config, folder, train_data, test_data, trainer.eval_collector.ranks)
-                if test
-                else {}
-            ),
-            "users": {name: _users(loader) for name, loader in evaluated.items()},
-            **_left_out(config, evaluated),
-            "seconds": {
-                "preparation": prepared - begun,
-                "training": sum(row["train_seconds"] for row in history),
-                "validation": sum(row.get("valid_seconds", 0.0) for row in history),
-                "test": test_seconds,
-            },
+            **(record.slices_of_test(trainer, train_data, test_data, folder) if test else {}),
+            **record.users(config, {"valid": valid_data, **({"test": test_data} if test else {})}),
+            "seconds": record.seconds(history, **seconds),
             "peak_memory_bytes": state.peak_memory_bytes(),
-            "parameters": cost.parameters(model),
-            "flops": _flops(model, test_data if test else valid_data),
+            **record.size(model, test_data if test else valid_data),
             **({"init": str(init)} if init is not None else {}),
             **provenance.from_start_to_end(state.started, provenance.environment(command)),
             "settings": provenance.portable(plain(config.final_config_dict)),
@@ -328,33 +312,3 @@ def _keep(
         run_folder.write_epochs(folder, history)
         tracker.epochs(history)
     state.before_epoch(trainer, train_data, epoch)
-
-
-def _by_sample(config: Settings, folder: Path, train_data: Loader, test_data: Loader, ranks: Tensor) -> Json:
-    """Write the rank of each test sample; the metrics by slice, or nothing unless all items are ranked."""
-    test = test_data._dataset
-    if not isinstance(test_data, MaskedEvalLoader) or not len(test) or len(ranks) != len(test):
-        return {}
-    counts = train_data._dataset.transition_counts(longest=slices.LONGEST)
-    frequency = slices.transition_frequency(counts, test)
-    if group.is_main():
-        run_folder.write_ranks(folder, test.inter_feat[test.uid_field], ranks, frequency)
-    return {"slices": plain(slices.by_transition_frequency(config, frequency, ranks))}
-
-
-def _flops(model: Model, eval_data: Loader) -> int | None:
-    """Of scoring all items for a user; None where there is nobody to evaluate."""
-    return cost.scoring_flops(model, eval_data) if len(eval_data) else None
-
-
-def _users(eval_data: Loader) -> int:
-    """The number of users in an evaluation."""
-    return int(eval_data._dataset.inter_feat[eval_data._dataset.uid_field].unique().numel())
-
-
-def _left_out(config: Settings, evaluated: Mapping[str, Loader]) -> Json:
-    """How many targets no list can hold, as the user has had them before; nothing where seen items are ranked."""
-    parts = {name: loader._dataset for name, loader in evaluated.items()}
-    if not config["mask_seen"] or not all(isinstance(part, SequenceDataset) for part in parts.values()):
-        return {}
-    return {"repeat_targets": {name: part.repeat_targets() for name, part in parts.items()}}

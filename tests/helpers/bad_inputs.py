@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from helpers.bad_commands import CASES as COMMANDS
+
 from recbole_mqsa.cli.main import main
 from recbole_mqsa.errors import SPEAKER
 
@@ -349,6 +351,7 @@ FOLDERS = (
 )
 
 CASES = (*COMMAND_LINE, *SETTINGS, *MODELS, *DATA, *LOADING, *FILES, *FOLDERS)
+CASES += tuple(Bad(*case, common=False) for case in COMMANDS)
 
 
 def row(bad: Bad, text: str) -> str:

@@ -12,17 +12,20 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from helpers.bad_commands import ORDERS
 from helpers.bad_inputs import GOOD
 from helpers.sweep import models
 
 from recbole_mqsa.cli.main import COMMANDS, parser_of
 from recbole_mqsa.data.dataset import SequenceDataset
 from recbole_mqsa.errors import UserError
+from recbole_mqsa.prepare import prepare_dataset
 from recbole_mqsa.settings import keys
 from recbole_mqsa.settings.check import EVERY_MODEL, WITH_TRANSITION
 from recbole_mqsa.settings.config import Config
 from recbole_mqsa.settings.files import read_yaml
 from recbole_mqsa.settings.support import DEFAULT_ONLY, REFUSED, SUPPORTED
+from recbole_mqsa.tuning.space import read_space
 
 SECONDS = float(os.environ.get("RECBOLE_MQSA_FUZZ", "3"))
 SEED = int(os.environ.get("RECBOLE_MQSA_FUZZ_SEED", "0"))
@@ -133,7 +136,34 @@ def read_a_file_of_settings(draw: random.Random, folder: Path) -> str:
     return "yaml"
 
 
-READERS = (read_settings, read_data, read_a_file_of_settings)
+def read_a_space(draw: random.Random, folder: Path) -> str:
+    ending, text = draw.choice(
+        (
+            (
+                ".yaml",
+                b"tau: [0.1, 0.2]\nlearning_rate: {low: 1e-4, high: 0.1, log: true}\nalpha: {low: 0, high: 1}\n",
+            ),
+            (
+                ".test",
+                b"tau choice [0.1, 0.2]\nlearning_rate loguniform -8,0\nalpha quniform 0,1,0.1\nn_heads choice [1,2]\n",
+            ),
+        )
+    )
+    (folder / f"space{ending}").write_bytes(spoilt(draw, text))
+    read_space(folder / f"space{ending}")
+    return "space"
+
+
+def read_a_table(draw: random.Random, folder: Path) -> str:
+    (folder / "orders.csv").write_bytes(spoilt(draw, ORDERS))
+    output = folder / f"shop-{draw.random()}"
+    prepare_dataset(
+        folder / "orders.csv", output, user="customer", item="sku", time="date", strict=draw.random() < 0.5
+    )
+    return "table"
+
+
+READERS = (read_settings, read_data, read_a_file_of_settings, read_a_space, read_a_table)
 
 
 @pytest.mark.parametrize("read", READERS, ids=lambda read: read.__name__)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 
+from recbole.utils import ModelType
+
 from ..errors import UserError
 from ..interfaces import Settings
 from .keys import yaml_keys
-from .spec import is_ours, is_served
+from .spec import is_ours, is_served, spec_of
 
 _PICKLED = "data are saved as pickles, which can run any code when loaded; they are read again in seconds"
 _OF_GRAPHS = "it is for models with a knowledge graph, which do not run here"
@@ -147,13 +149,18 @@ def refuse_ignored(config: Settings) -> None:
 
 
 def refuse_foreign(config: Settings) -> None:
-    """Refuse settings of other models, or of a ``transition`` that is not chosen.
+    """Refuse settings of other models, of another way to train, or of a ``transition`` that is not chosen.
 
     Raises:
         UserError: naming setting and model.
     """
     model, way = config.model_class, config["transition"] or "none"
     own = yaml_keys(model.__name__)
+    trains_on_prefixes = model.type == ModelType.SEQUENTIAL and spec_of(model).training == "samples"
+    if "prefixes" in config.external_config_dict and not trains_on_prefixes:
+        raise UserError(
+            f"setting 'prefixes' does nothing for {model.__name__}, which does not train on prefixes; leave it out"
+        )
     for key in config.external_config_dict:
         if key in OF_TRANSITIONS and key not in own and not is_ours(model) and way not in OF_TRANSITIONS[key]:
             ways = " or ".join(f"--transition={name}" for name in OF_TRANSITIONS[key])

@@ -243,6 +243,7 @@ MODELS = (
         "--model=SLIMElastic  --alpha=wide",
         "--model=NeuMF  --mf_train=1",
     ),
+    *of("model", "--model=MQSATED  --prefixes=longest", "--model=LightGCN  --prefixes=longest"),
 )
 DATA = (
     data("an empty file", ""),

@@ -156,7 +156,7 @@ def refuse_foreign(config: Settings) -> None:
     """
     model, way = config.model_class, config["transition"] or "none"
     own = yaml_keys(model.__name__)
-    trains_on_prefixes = model.type == ModelType.SEQUENTIAL and spec_of(model).training == "samples"
+    trains_on_prefixes = config["MODEL_TYPE"] == ModelType.SEQUENTIAL and spec_of(model).training == "samples"
     if "prefixes" in config.external_config_dict and not trains_on_prefixes:
         raise UserError(
             f"setting 'prefixes' does nothing for {model.__name__}, which does not train on prefixes; leave it out"

@@ -206,7 +206,8 @@ def main() -> int:
     names = given.programs.split(",") if given.programs else list(PROGRAMS)
     chance = random.Random(given.seed)
     record = environment(["tests/stress/kills.py", *sys.argv[1:]])
-    tallies = {}
+    tallies: dict[str, dict[str, object]] = {}
+    total = 0
     for number, name in enumerate(names):
         share = given.kills * (number + 1) // len(names) - given.kills * number // len(names)
         if not share:
@@ -215,10 +216,10 @@ def main() -> int:
             write_inputs(Path(home))
             tallies[name] = kill_and_go_on(PROGRAMS[name], Path(home), share, chance)
         print(f"{name}: {', '.join(f'{count} {what}' for what, count in tallies[name].items())}", flush=True)
-    total = sum(tally["kills"] for tally in tallies.values())
+        total = sum(tally["kills"] for tally in tallies.values())
+        if given.record:
+            given.record.write_text(json.dumps({"tally": tallies, "kills": total, **record}, indent=2) + "\n")
     print(f"{total} kills, each program as if it had not been killed")
-    if given.record:
-        given.record.write_text(json.dumps({"tally": tallies, "kills": total, **record}, indent=2) + "\n")
     return 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]  # nothing has to be installed, helpers of the tests included
 
-LONGEST = 600
+LONGEST = 1800
 """Seconds after which a program counts as hung."""
 SMALL = (
     "--dataset=chain",

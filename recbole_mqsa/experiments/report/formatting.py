@@ -31,6 +31,11 @@ def percent(value: float | None) -> str:
     return MISSING if value is None else f"{value:+.2f} %".replace("-", MINUS)
 
 
+def between(bounds: tuple[float, float] | None) -> str:
+    """An interval in percent."""
+    return MISSING if bounds is None else f"{bounds[0]:+.1f} to {bounds[1]:+.1f} %".replace("-", MINUS)
+
+
 def probability(p: float | None) -> str:
     if p is None:
         return MISSING

@@ -50,6 +50,8 @@ class Comparison:
         over: what was paired, "seeds" or "users".
         pairs: how many pairs.
         seeds: those that both variants have finished; a user's value is the mean over them.
+        interval: where seeds were paired, the improvement's 95 % confidence interval by t, in percent.
+        corrected: p after Holm's correction for all comparisons over seeds that stand beside this one.
     """
 
     baseline: str
@@ -58,10 +60,13 @@ class Comparison:
     over: str
     pairs: int
     seeds: tuple[int, ...]
+    interval: tuple[float, float] | None = None
+    corrected: float | None = None
 
     @property
     def significant(self) -> bool:
-        return self.p is not None and self.p < SIGNIFICANT
+        """Whether another seed would tell the same; paired users say nothing of that."""
+        return self.corrected is not None and self.corrected < SIGNIFICANT
 
 
 @dataclass(frozen=True)

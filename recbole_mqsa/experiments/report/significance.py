@@ -1,13 +1,17 @@
-"""Whether chance explains the difference of two variants: paired t-tests over seeds or over users."""
+"""Whether chance explains the difference of two variants: paired t-tests over seeds or over users.
+
+A claim about models needs seeds: by a test over users, two seeds of one model differ.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t as student
 from scipy.stats import ttest_rel
 
 from ...errors import UserError
@@ -53,6 +57,26 @@ def t_test(a: ArrayLike, b: ArrayLike) -> float | None:
     if len(differences) < 2 or np.ptp(differences) <= 1e-12:
         return None
     return float(ttest_rel(a, b).pvalue)
+
+
+def interval(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> tuple[float, float] | None:
+    """The confidence interval, by t, of the mean of paired differences; None with fewer than two."""
+    differences = np.asarray(a) - np.asarray(b)
+    if len(differences) < 2:
+        return None
+    half = (
+        student.ppf((1 + level) / 2, len(differences) - 1) * differences.std(ddof=1) / len(differences) ** 0.5
+    )
+    return float(differences.mean() - half), float(differences.mean() + half)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's correction: the p of each of several tests such that all of them together err as seldom as one."""
+    corrected, largest = [0.0] * len(p), 0.0
+    for place, number in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        largest = max(largest, min(1.0, p[number] * (len(p) - place)))
+        corrected[number] = largest
+    return corrected
 
 
 def by_user(entry: Entry, seeds: tuple[int, ...], metric: str, part: str) -> tuple[Numbers, Numbers] | None:

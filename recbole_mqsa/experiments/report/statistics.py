@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ...interfaces import Json
 from ..trials import Trial
@@ -22,7 +23,7 @@ from .results import (
     value,
 )
 from .results import proposed as proposed_in
-from .significance import paired
+from .significance import holm, interval, paired
 
 SMALLER_IS_BETTER = {"averagepopularity", "giniindex", "logloss", "mae", "rmse"}
 
@@ -34,9 +35,26 @@ def summarise(plan: Json, trials: Sequence[Trial], paper: bool = False) -> Resul
     for dataset in dict.fromkeys(trial.dataset for trial in trials):
         columns[dataset] = [column(trials, dataset, name, proposed=own) for name in names]
         all_slices[dataset] = _slices(trials, dataset, names, own)
+    columns = _corrected(columns)
+    all_slices = {dataset: _corrected(found) for dataset, found in all_slices.items()}
     slices = {dataset: found.get(str(metric), []) for dataset, found in all_slices.items()}
     published = {dataset: published_on(dataset) for dataset in columns} if paper else {}
     return Results(plan, tuple(trials), metric, columns, slices, all_slices, published)
+
+
+def _corrected(tables: dict[str, list[Column]]) -> dict[str, list[Column]]:
+    """The columns with p corrected for all comparisons over seeds that are among them."""
+    compared = [column.comparison for columns in tables.values() for column in columns]
+    tested = [c for c in compared if c is not None and c.p is not None and c.over == "seeds"]
+    corrected = dict(zip(map(id, tested), holm([c.p for c in tested if c.p is not None])))
+
+    def with_its_own(column: Column) -> Column:
+        if id(column.comparison) not in corrected or column.comparison is None:
+            return column
+        comparison = replace(column.comparison, corrected=corrected[id(column.comparison)])
+        return replace(column, comparison=comparison)
+
+    return {name: [with_its_own(column) for column in columns] for name, columns in tables.items()}
 
 
 def _slices(
@@ -112,4 +130,16 @@ def _comparison(
     other = max(others, key=scores.__getitem__)  # the first of equals
     theirs = scores[other]
     improvement = 100 * (scores[proposed] - theirs) / abs(theirs) if theirs else None
-    return Comparison(other, improvement, *paired(by_name[proposed], by_name[other], metric, part))
+    p, over, pairs, seeds = paired(by_name[proposed], by_name[other], metric, part)
+    bounds = _bounds(by_name[proposed], by_name[other], seeds, theirs) if over == "seeds" else None
+    return Comparison(other, improvement, p, over, pairs, seeds, bounds)
+
+
+def _bounds(own: Entry, other: Entry, seeds: Sequence[int], theirs: float) -> tuple[float, float] | None:
+    """The interval of the improvement in percent of ``theirs``, the other's mean, below 0 where less is better."""
+    a, b = ([entry.values[seed] for seed in seeds] for entry in (own, other))
+    found = interval(a, b)
+    if found is None or not theirs:
+        return None
+    low, high = sorted(100 * bound / theirs for bound in found)
+    return low, high

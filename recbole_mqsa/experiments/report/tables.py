@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from . import wording
 from .costs import Cost, costs, of_trial
 from .formatting import (
+    between,
     count,
     duration,
     listing,
@@ -60,7 +61,7 @@ class ScoreTable:
     Attributes:
         lines: the variants that the benchmark has run.
         published: the paper's own; they stand apart.
-        improvement, over, p: a text for each column; all empty where no column compares, or tests.
+        improvement, over, interval, p: a text for each column; all empty where no column compares, or tests.
         tested_over: what the t-tests pair.
     """
 
@@ -71,6 +72,7 @@ class ScoreTable:
     published: list[Line]
     improvement: list[str]
     over: list[str]
+    interval: list[str]
     p: list[str]
     tested_over: str
 
@@ -91,6 +93,10 @@ def slice_table(results: Results, columns: Sequence[Column]) -> ScoreTable | Non
     return _table(results, columns, [wording.slice_label(column) for column in columns], [])
 
 
+TESTED = {"seeds": "seeds, corrected", "users": "users of these runs"}
+"""How a table names what its t-tests pair."""
+
+
 def _table(
     results: Results, columns: Sequence[Column], heads: list[str], published: list[Line]
 ) -> ScoreTable | None:
@@ -106,7 +112,8 @@ def _table(
         for place, entry in enumerate(columns[0].entries)
     ]
     compared = [column.comparison for column in columns]
-    tested = sorted({c.over for c in compared if c and c.p is not None})
+    tested = sorted({TESTED[c.over] for c in compared if c and c.p is not None})
+    bounded = any(c and c.interval for c in compared)
     return ScoreTable(
         dataset=columns[0].dataset,
         about=wording.spread_note(results.seeds),
@@ -115,7 +122,10 @@ def _table(
         published=published,
         improvement=[improvement(column) for column in columns] if any(compared) else [],
         over=[c.baseline if c else "" for c in compared] if any(compared) else [],
-        p=[probability(c.p) if c else "" for c in compared] if tested else [],
+        interval=[between(c.interval) if c else "" for c in compared] if bounded else [],
+        p=[probability(c.p if c.over == "users" else c.corrected) if c else "" for c in compared]
+        if tested
+        else [],
         tested_over=listing(tested),
     )
 

@@ -71,8 +71,10 @@ def outcome(results: Results) -> str:
 
 def _clear(columns: list[Column]) -> str:
     """How many of some columns a t-test calls different; empty where nothing was tested."""
-    tested = [c.comparison for c in columns if c.comparison and c.comparison.p is not None]
-    return f", in {sum(c.significant for c in tested)} of them with p < {SIGNIFICANT}" if tested else ""
+    tested = [c.comparison for c in columns if c.comparison and c.comparison.corrected is not None]
+    if not tested:
+        return ""
+    return f", in {sum(c.significant for c in tested)} of them with corrected p < {SIGNIFICANT} over seeds"
 
 
 def spread_note(seeds: Sequence[int]) -> str:
@@ -123,9 +125,13 @@ def _test_notes(results: Results) -> list[str]:
         return []
     notes = [
         f"Improvement: {results.proposed} over the {other(results)} with the best mean, in percent of that mean. "
-        f"* is p < {SIGNIFICANT} in a two-sided paired t-test of the two, whichever is better; "
-        "p is not corrected for the number of tests."
+        "p is of a two-sided paired t-test of the two, whichever is better."
     ]
+    if any(over == "seeds" for over, _ in tests):
+        notes.append(
+            f"* is p < {SIGNIFICANT} over seeds, corrected by Holm for the number of such tests on all data sets. The "
+            "interval of the improvement is by t over the same seeds, not corrected."
+        )
     notes += [_pairing(over, seeds, pairs) for (over, seeds), pairs in tests.items()]
     if untested:
         columns = listing([f"{listing(names)} on {dataset}" for dataset, names in untested.items()])
@@ -152,8 +158,8 @@ def _pairing(over: str, seeds: tuple[int, ...], pairs: dict[str, int]) -> str:
     own = f"of seed {names}" if len(seeds) == 1 else f"each with its mean over the seeds {names}"
     users = listing([f"{n:,} on {dataset}" for dataset, n in pairs.items()])
     return (
-        f"With fewer than {MIN_SEEDS} seeds in common, the t-test pairs users, {own}: {users}. It does not say how "
-        "much another seed would change."
+        f"With fewer than {MIN_SEEDS} seeds in common, the t-test pairs users, {own}: {users}. It compares these runs, "
+        "not the models: two seeds of one model can differ by it, so nothing is starred."
     )
 
 

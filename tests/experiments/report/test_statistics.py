@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from recbole_mqsa.errors import UserError
 from recbole_mqsa.experiments.report.results import Column, parts
-from recbole_mqsa.experiments.report.significance import t_test
+from recbole_mqsa.experiments.report.significance import holm, t_test
 from recbole_mqsa.experiments.report.statistics import column, main_metric, metrics, summarise
 from recbole_mqsa.experiments.report.wording import outcome, title
 from recbole_mqsa.experiments.trials import read_benchmark
@@ -58,7 +58,49 @@ def test_mean_deviation_marks_improvement_and_p(tmp_path: Path) -> None:
     assert against.p == pytest.approx(
         0.0742, abs=5e-5
     )  # t = 0.2 / (0.1 / sqrt 3) = 2 sqrt 3, as in any table
-    assert not against.significant
+    assert not against.significant and against.corrected is None  # which needs all of a report's comparisons
+    half = student.ppf(0.975, 2) * 0.1 / math.sqrt(3)  # of differences .2, .1 and .3
+    assert against.interval == pytest.approx([100 * (0.2 - half) / 0.3, 100 * (0.2 + half) / 0.3])
+
+
+def test_p_is_corrected_for_all_comparisons_over_seeds(tmp_path: Path) -> None:
+    write_plan(tmp_path, ["A", "MQSATED"], ["d", "e"], [1, 2, 3])
+    theirs, ours = [0.10, 0.11, 0.12], {"d": [0.15, 0.17, 0.16], "e": [0.13, 0.15, 0.13]}
+    for dataset, values in ours.items():
+        for seed in (1, 2, 3):
+            write_cell(tmp_path, dataset, "A", seed, {"ndcg@20": theirs[seed - 1]})
+            write_cell(tmp_path, dataset, "MQSATED", seed, {"ndcg@20": values[seed - 1]})
+    columns = summarise(*read_benchmark(tmp_path)).columns
+    d, e = (columns[name][0].comparison for name in ("d", "e"))
+    assert d is not None and e is not None and d.p is not None and e.p is not None
+    assert d.p < e.p and (d.corrected, e.corrected) == pytest.approx((2 * d.p, max(2 * d.p, e.p)))
+    assert d.significant and e.significant == (max(2 * d.p, e.p) < 0.05)
+
+
+def test_holm_against_its_definition() -> None:
+    chance = np.random.default_rng(0)
+    for _ in range(50):
+        p = list(chance.random(chance.integers(1, 9)) ** 3)
+        order = sorted(p)
+        for value, found in zip(p, holm(p)):
+            place = order.index(value)
+            assert found == pytest.approx(max(min(1, (len(p) - k) * order[k]) for k in range(place + 1)))
+    assert holm([]) == []
+
+
+def test_seeds_make_a_claim_and_users_do_not(tmp_path: Path) -> None:
+    ranks = {user: user % 3 for user in range(300)}
+    worse = {user: rank + 5 for user, rank in ranks.items()}
+    write_plan(tmp_path, ["A", "MQSATED"], ["d"], [1])
+    for row, of_row in (("A", worse), ("MQSATED", ranks)):
+        write_cell(
+            tmp_path, "d", row, 1, {"ndcg@20": float(np.mean(ndcg(list(of_row.values()))))}, ranks=of_row
+        )
+    results = summarise(*read_benchmark(tmp_path))
+    against = results.columns["d"][0].comparison
+    assert against is not None and against.p is not None and against.p < 1e-9 and against.over == "users"
+    assert not against.significant and against.interval is None
+    assert "p <" not in outcome(results)
 
 
 def test_a_worse_proposed_row_has_a_negative_improvement(tmp_path: Path) -> None:
@@ -67,7 +109,8 @@ def test_a_worse_proposed_row_has_a_negative_improvement(tmp_path: Path) -> None
     assert (found.best, found.second) == ({"A"}, {"MQSATED"})
     assert found.comparison is not None
     assert found.comparison.improvement == pytest.approx(100 * (0.41 - 0.51) / 0.51)
-    assert found.comparison.significant
+    results = summarise(*read_benchmark(tmp_path))
+    assert results.columns["d"][0].comparison.significant
 
 
 def test_ties_share_the_mark_and_leave_the_next_value_second(tmp_path: Path) -> None:

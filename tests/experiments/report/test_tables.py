@@ -55,15 +55,21 @@ def test_markdown_cells(three: Path) -> None:
         "MQSATED": ["**0.5000** ± 0.2646", "**0.5000** ± 0.2646"],
         "improvement": ["+150.00 %", "+72.41 %*"],
         "over": ["A", "A"],
-        # With 2 degrees of freedom p = 1 - t / sqrt(t^2 + 2); t is 0.3 sqrt 3 / 0.2 and 0.21 sqrt 3 / 0.0173.
-        "p": ["0.1217", "0.0023"],
+        # 0.3 -+ 4.3027 * 0.2 / sqrt 3 over the other's 0.2; 0.21 -+ 4.3027 * 0.0173 / sqrt 3 over 0.29
+        "95 % interval": [f"{formatting.MINUS}98.4 to +398.4 %", "+57.6 to +87.3 %"],
+        # With 2 degrees of freedom p = 1 - t / sqrt(t^2 + 2); t is 0.3 sqrt 3 / 0.2 and 0.21 sqrt 3 / 0.0173: .1217 and
+        # .0023, of which Holm doubles the smaller.
+        "p (seeds, corrected)": ["0.1217", "0.0045"],
     }
     assert "7 of 15 runs finished, 1 failed." in text
     assert "| d | C | 1 | failed: OSError: disk \\| full |" in text
     assert "| d | D | 3 | not run, or not finished |" in text
     assert "mean ± sample standard deviation over 3 seeds" in text
     assert "The t-test pairs 3 seeds (1, 2 and 3) on d." in text
-    assert "in 2 of 2 columns (each metric on each data set), in 1 of them with p \\< 0.05." in text
+    assert (
+        "in 2 of 2 columns (each metric on each data set), in 1 of them with corrected p \\< 0.05 over seeds."
+        in text
+    )
 
 
 def test_one_seed_is_said_to_be_one(tmp_path: Path) -> None:

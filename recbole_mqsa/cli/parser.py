@@ -15,6 +15,9 @@ from ..interfaces import Json
 from ..settings.literals import literal
 from ..settings.names import nearest
 
+MAY_BE_EMPTY = {"config_files"}
+"""Options that may be given without a value, as by ``--config_files="$FILES"`` in a script."""
+
 SettingsHelp = Callable[[argparse.Namespace], str]
 """What ``--help`` says about settings, given the options beside it."""
 
@@ -81,7 +84,7 @@ class Parser(argparse.ArgumentParser):
             if key in self.flags:
                 options += [f"--{key}"] if _is_true(key, text) else []
             elif key in self.options:
-                if not text.strip(" "):
+                if not text.strip(" ") and key not in MAY_BE_EMPTY:
                     raise UserError(f"--{key} is empty; give it a value, or leave it out")
                 options.append(f"--{key}={text}")
             elif self.settings_help:

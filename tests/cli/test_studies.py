@@ -67,7 +67,7 @@ def test_a_second_benchmark_in_the_folder_is_refused(tmp_path: Path, chain: list
     ("words", "says"),
     [
         (["sweep", "--values=1"], "name it and its values"),
-        (["sweep", "--param=tau", "--values="], "names no value"),
+        (["sweep", "--param=tau", "--values="], "--values is empty"),
         (["sweep", "--param=tau", "--values=0.1,0"], "variant 'tau=0' on chain: tau is 0"),
         (["sweep", "--param=tau", "--values=0.1", "--tau=0.2"], "leave it out"),
         (["benchmark", "--seeds=one"], "--seeds has one"),

@@ -10,7 +10,6 @@ the process has started. Seconds are by the clock and of the CPU. The table and 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess

@@ -18,6 +18,7 @@ from helpers.runs import settings
 from recbole_mqsa.data.withheld import TestPartRead
 from recbole_mqsa.runs import tracking
 from recbole_mqsa.runs.folder import read_result
+from recbole_mqsa.runs.trackers import About
 from recbole_mqsa.tuning.check import make_plan
 from recbole_mqsa.tuning.plan import Plan
 from recbole_mqsa.tuning.space import read_space
@@ -53,9 +54,10 @@ def test_every_trial_is_a_run_of_the_tracker(home: Path, monkeypatch: pytest.Mon
     class Service:
         """Of a tracker that writes down what begins."""
 
-        def __init__(self, settings: dict[str, object], *_: object) -> None:
+        def __init__(self, about: About, known: str | None) -> None:
+            assert known is None
             self.id = str(len(begun))
-            begun.append(settings)
+            begun.append(about.settings)
 
         def log(self, *_: object) -> None: ...
 
@@ -64,7 +66,10 @@ def test_every_trial_is_a_run_of_the_tracker(home: Path, monkeypatch: pytest.Mon
         def end(self, *_: object) -> None: ...
 
     monkeypatch.setattr(tracking, "SERVICES", {"mlflow": Service})
-    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: True)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda asked, *more: find("json" if asked == "mlflow" else asked, *more)
+    )
     engine, folder = drawn(home, "tracked", epochs=1, track="mlflow", track_project="search")
     engine.draw()
     for number in (0, 1):

@@ -17,6 +17,7 @@ YAML = "recbole_mqsa._properties"
 TUNE = ["optuna>=5", "cmaes>=0.11"]
 EXPORT = ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20", "safetensors>=0.5"]
 # sqlalchemy and alembic are what MLflow keeps its runs with where there is no server.
+NOTEBOOKS = ["nbclient>=0.10", "ipykernel>=6.29"]
 TRACK = ["mlflow-skinny>=3", "sqlalchemy>=2", "alembic>=1.13", "wandb>=0.21"]
 
 setup(
@@ -74,6 +75,7 @@ setup(
         "serve": [*EXPORT, "fastapi>=0.110", "uvicorn>=0.30"],  # what examples/serve.py needs
         "track": TRACK,
         "prepare": ["duckdb>=1.2"],  # reads tables larger than memory; also writes recommend's parquet files
+        "notebooks": ["duckdb>=1.2", *NOTEBOOKS],  # what the notebooks in examples/ need
         "docs": ["mkdocs-material>=9.7", "mkdocstrings[python]>=0.30"],  # the documentation site
         # setuptools builds the wheel that tests/test_packaging.py looks into.
         # hyperopt is what recbole.trainer.HyperTuning needs.
@@ -81,6 +83,7 @@ setup(
             *TUNE,
             *EXPORT,
             *TRACK,
+            *NOTEBOOKS,
             "fastapi>=0.110",
             "httpx>=0.27",  # of fastapi's test client
             "hyperopt>=0.2.7",

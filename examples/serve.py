@@ -1,7 +1,6 @@
 """Serves an exported run over HTTP: ``POST /recommend {"items": ["a", "b"], "k": 10}``, items oldest first.
 
-recbole-mqsa export --run=runs/shop --output=shop
-pip install fastapi uvicorn onnxruntime
+recbole-mqsa export --run=runs/shop --output=shop && pip install fastapi uvicorn onnxruntime
 EXPORT=shop uvicorn serve:app_of_environment --factory
 """
 
@@ -21,7 +20,8 @@ class Person(BaseModel):
     exclude_seen: bool = True
 
 
-def app_of(folder: Path) -> FastAPI:
+def app_of_environment() -> FastAPI:
+    folder = Path(os.environ["EXPORT"])
     about, names = (json.loads((folder / name).read_text("utf-8")) for name in ("export.json", "items.json"))
     number = {name: place for place, name in enumerate(names) if place}
     session = onnxruntime.InferenceSession(folder / about["file"], providers=["CPUExecutionProvider"])
@@ -29,20 +29,12 @@ def app_of(folder: Path) -> FastAPI:
 
     @app.post("/recommend")
     def recommend(person: Person) -> dict:
-        known = [number[item] for item in person.items if item in number]
-        if not known:
+        if not (known := [number[item] for item in person.items if item in number]):
             raise HTTPException(422, "none of these items is known; write items as the data have them")
-        history = np.array([known[-about["longest"] :]], dtype=np.int64)
-        scores = session.run(["scores"], {"item_seq": history})[0][0]
+        scores = session.run(["scores"], {"item_seq": np.array([known[-about["longest"] :]])})[0][0]
         scores[known if person.exclude_seen else 0] = -np.inf
-        best = [
-            int(item) for item in np.argsort(-scores, kind="stable")[: person.k] if scores[item] > -np.inf
-        ]
+        best = [item for item in np.argsort(-scores, kind="stable")[: person.k] if scores[item] > -np.inf]
         found = [{"item": names[item], "score": float(scores[item])} for item in best]
         return {"recommendations": found, "unknown": len(person.items) - len(known)}
 
     return app
-
-
-def app_of_environment() -> FastAPI:
-    return app_of(Path(os.environ["EXPORT"]))

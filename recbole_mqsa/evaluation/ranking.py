@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -11,6 +12,9 @@ BLOCK_USERS, BLOCK_CELLS = 256, 1 << 20
 """Users ranked together, and scores held at once, where a catalogue is too large to score for many users."""
 FEW_USERS = 64
 """With fewer users at once than this, reading the item embeddings takes longer than the products."""
+
+GROUP = 8
+"""Scores of which the largest stands for all while the best are searched."""
 
 Seen = tuple[Tensor, Tensor]
 """Rows and items [N] of the scores to leave out."""
@@ -155,7 +159,7 @@ def best_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """
     k = min(k, scores.size(1))
     # One more than k, which tells whether a tie is cut in two.
-    best, ids = scores.topk(min(k + 1, scores.size(1)), 1)
+    best, ids = _largest(scores, min(k + 1, scores.size(1)))
     ids, order = ids.sort(1)
     best, ids = _best_first(best.gather(1, order), ids)
     if best.size(1) > k:
@@ -164,6 +168,24 @@ def best_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
         if len(rows):
             best[rows], ids[rows] = _best_of_ties(scores[rows], best[rows, k - 1 :], k)
     return best, ids.masked_fill(torch.isneginf(best), 0)
+
+
+def _largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """``scores.topk(k, 1)``, faster for long rows: the k largest lie in the k groups with the largest maxima.
+
+    A group holds every n-th score, so that the maxima are taken of whole stretches of memory.
+    """
+    size = scores.size(1) // GROUP
+    if size < 2 * k or scores.device.type != "cpu":
+        return scores.topk(k, 1)
+    grouped = GROUP * size
+    maxima = reduce(torch.maximum, scores[:, :grouped].split(size, 1))
+    _, groups = _largest(maxima.contiguous(), k)
+    columns = torch.cat([groups + first for first in range(0, grouped, size)], 1)
+    rest = torch.arange(grouped, scores.size(1)).expand(len(scores), -1)
+    columns = torch.cat([columns, rest], 1)
+    best, place = scores.gather(1, columns).topk(k, 1)
+    return best, columns.gather(1, place)
 
 
 def _best_first(scores: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from ..data.identity import IDS, Identity
 from ..errors import UserError
 from ..interfaces import Json
 from ..runs.folder import read_result
@@ -20,6 +22,8 @@ from .report.significance import AGREEMENT, GAINS
 
 LEVEL = 0.95
 """Of the intervals."""
+PROTOCOL = ("eval_args", "mask_seen")
+"""Settings without which metrics on the same data measure different tasks."""
 Array = NDArray[np.float64]
 
 
@@ -37,6 +41,25 @@ class Compared:
     result: Json
     users: NDArray[np.int64] | None
     ranks: NDArray[np.int64] | None
+
+    @cached_property
+    def identity(self) -> Identity | None:
+        """Its data; None of a run that has not kept which they are."""
+        file = self.folder / IDS
+        return Identity.read(file) if file.exists() else None
+
+    @cached_property
+    def people(self) -> tuple[NDArray[np.str_], NDArray[np.int64]] | None:
+        """[S] the users' names in order, and the place of each one's test sample; None where names are not known."""
+        if (
+            self.identity is None
+            or self.users is None
+            or self.users.max(initial=0) >= len(self.identity.ids.users)
+        ):
+            return None
+        names = self.identity.ids.users[self.users]
+        order = np.argsort(names, kind="stable")
+        return names[order], order
 
     def gains(self, metric: str) -> Array | None:
         """[S] what each test sample adds to a metric; None where ranks do not tell, or are of another evaluation."""
@@ -79,8 +102,9 @@ def interval(values: Array) -> float:
 def compare(folders: Sequence[Path]) -> str:
     """A text of two tables: settings that differ, and each test metric, with its difference to the first run's.
 
-    Intervals are of 95 % over test samples. That of a difference pairs the samples of the two runs, where these are of
-    the same users in the same order; it says nothing about other seeds.
+    Intervals are of 95 % over test samples. That of a difference pairs the samples of the two runs by the names of
+    their users; it says nothing about other seeds. Runs that were tested on other data or in another way than the first
+    have no difference, and a sentence says so.
 
     Raises:
         UserError: fewer than two runs, or a folder without one.
@@ -96,6 +120,7 @@ def compare(folders: Sequence[Path]) -> str:
         lines.append(_row("  difference", ["", *(_difference(runs[0], run, metric) for run in runs[1:])]))
     if not metrics:
         lines.append("no metric in common")
+    lines += [f"\n{said}" for said in (_caution(runs[0], run) for run in runs[1:]) if said]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -118,20 +143,46 @@ def _metric(run: Compared, metric: str) -> str:
 
 
 def _difference(first: Compared, other: Compared, metric: str) -> str:
+    if _otherwise(first, other):
+        return "-"
     value = f"{other.result['test'][metric] - first.result['test'][metric]:+.4f}"
     mine, theirs = first.gains(metric), other.gains(metric)
-    if mine is None or theirs is None or not _same_samples(first, other):
+    places = _paired(first, other)
+    if mine is None or theirs is None or places is None:
         return value
-    return f"{value} ± {interval(theirs - mine):.4f}"
+    return f"{value} ± {interval(theirs[places[1]] - mine[places[0]]):.4f}"
 
 
-def _same_samples(first: Compared, other: Compared) -> bool:
-    same = (
-        first.result["dataset"] == other.result["dataset"]
-        and first.users is not None
-        and other.users is not None
-    )
-    return bool(same and np.array_equal(first.users, other.users))  # type: ignore[arg-type]
+def _paired(first: Compared, other: Compared) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """The samples of both runs, person by person; None where these are not known to be the same people."""
+    if first.people is None or other.people is None or not np.array_equal(first.people[0], other.people[0]):
+        return None
+    return first.people[1], other.people[1]
+
+
+def _otherwise(first: Compared, other: Compared) -> list[str]:
+    """In what two tests differ, so that their metrics do not compare models."""
+    mine, theirs = first.identity, other.identity
+    data = mine is not None and theirs is not None and mine.fingerprint != theirs.fingerprint
+    data = data or first.result["dataset"] != other.result["dataset"]
+    differ = differing(first.result["settings"], other.result["settings"])
+    return ["data"] * data + [key for key in PROTOCOL if key in differ]
+
+
+def _caution(first: Compared, other: Compared) -> str:
+    """What to know before two runs are compared; nothing if they were tested alike."""
+    if found := _otherwise(first, other):
+        return (
+            f"{other.folder} was tested otherwise than {first.folder} ({', '.join(found)}), so their metrics do not "
+            "compare the models"
+        )
+    unknown = [run.folder for run in (first, other) if run.identity is None]
+    if unknown:
+        return (
+            f"whether {other.folder} has the data of {first.folder} is not known, as {unknown[0]} has no {IDS}; "
+            "differences are without intervals"
+        )
+    return ""
 
 
 def _row(label: str, cells: Sequence[str]) -> str:

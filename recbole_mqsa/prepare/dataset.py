@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -141,9 +141,11 @@ def _limit(connection: duckdb.DuckDBPyConnection, memory: str, place: Path) -> N
         raise UserError(f"memory is {memory!r}; it has to be a size, as 2GB or 500MB") from None
     connection.execute(f"SET temp_directory = {text(str(place / 'spill'))}")
     connection.execute(f"SET threads = {len(os.sched_getaffinity(0))}")
-    connection.execute(
-        "SET TimeZone = 'UTC'; SET preserve_insertion_order = true; SET enable_progress_bar = false"
-    )
+    connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = true")
+    with suppress(
+        duckdb.InvalidInputException
+    ):  # in a notebook without ipywidgets, which has no bar to turn off
+        connection.execute("SET enable_progress_bar = false")
 
 
 def _read(connection: duckdb.DuckDBPyConnection, table: Source, wanted: Wanted) -> None:

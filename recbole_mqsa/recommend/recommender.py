@@ -51,7 +51,8 @@ class Recommender:
         self._check()
         part: SequenceDataset = self.loader._dataset
         self.part = knowing_all(part) if split == "all" else part
-        self.scorer = Scorer(run.model, self.loader, self.part)  # type: ignore[arg-type]
+        # Evaluation's own numbers come only from computing as it does.
+        self.scorer = Scorer(run.model, self.loader, self.part, as_evaluated=split != "all")  # type: ignore[arg-type]
         self.users = Names(self.part.ids.users, "user", run.folder)
         self.items = Names(self.part.ids.items, "item", run.folder)
 
@@ -166,9 +167,7 @@ class Recommender:
 
         firsts = range(0, len(histories), self.scorer.step)
         with self.scorer.many():
-            # Evaluation's own numbers come only from computing as it does.
-            alike = self.split != "all" or self.scorer.device.type != "cpu"
-            yield from map(ranked, firsts) if alike else side_by_side(ranked, firsts)
+            yield from side_by_side(ranked, firsts) if self.scorer.freely else map(ranked, firsts)
 
     def _with_reasons(self, lists: Lists) -> Lists:
         reasons = [

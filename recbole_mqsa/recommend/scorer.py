@@ -21,6 +21,11 @@ from ..model.memory import Bonus, memory_of
 from ..model.protocols import Counting, Factorised
 from .histories import Histories
 
+CACHED_CELLS, TOGETHER = 1 << 20, 512
+"""Scores held at once, 4 MB, and users encoded together, where numbers need not be evaluation's."""
+ROWS = 32
+"""Rows are scored in multiples of it, to which a matrix product is made."""
+
 
 class ScoringModel(Model, Protocol):
     """A model that scores single pairs, too."""
@@ -56,9 +61,10 @@ class Scorer:
         loader: an evaluation loader of the run, of which the settings and the transformation of batches are used.
         part: what may be known of the users; by default the loader's own part.
         device: where batches go; by default to the run's device.
+        as_evaluated: whether scores have to be evaluation's to the last bit; on a CPU others come three times as fast.
 
     Attributes:
-        step: how many rows evaluation scores at once.
+        step: how many rows are scored at once.
         by_blocks: whether the catalogue is so large that evaluation ranks it block by block.
     """
 
@@ -68,6 +74,7 @@ class Scorer:
         loader: EvalLoader,
         part: SequenceDataset | None = None,
         device: torch.device | None = None,
+        as_evaluated: bool = True,
     ) -> None:
         self.model, self.loader, self.part = model, loader, loader._dataset if part is None else part
         self.device = device or loader.config["device"]
@@ -78,6 +85,9 @@ class Scorer:
         step = users_at_once(loader.config, self.part.item_num)
         self.by_blocks = isinstance(model, Factorised) and step < min(FEW_USERS, at_most)
         self.step = min(BLOCK_USERS, at_most) if self.by_blocks else step
+        self.freely = not as_evaluated and self.device.type == "cpu"
+        if self.freely and isinstance(model, Factorised) and not self.by_blocks:
+            self.step = TOGETHER
 
     @staticmethod
     def many() -> AbstractContextManager[None]:
@@ -98,12 +108,17 @@ class Scorer:
         by_blocks = self.by_blocks if by_blocks is None else by_blocks
         if by_blocks and isinstance(self.model, Factorised):
             return self._best_of_blocks(self.model, histories, k, choice)
+        if self.freely and isinstance(self.model, Factorised):
+            return self._best_of_few(self.model, histories, k, choice)
         return best_items(self.scores(histories, choice), k)
 
     @torch.no_grad()
     def scores(self, histories: Histories, choice: Choice) -> Tensor:
         """[B, I + 1] scores, -inf for padding and for items that are left out."""
-        scores = self._of_all(self._batch(histories))
+        return self._chosen(self._of_all(self._batch(histories)), histories, choice)
+
+    def _chosen(self, scores: Tensor, histories: Histories, choice: Choice) -> Tensor:
+        """The scores [B, I + 1] of the items that a list may hold, raised by the model's memory; changed in place."""
         raised = self._raised(histories, choice)
         if raised is not None:
             scores[raised.rows, raised.items] += raised.values.to(scores.dtype)
@@ -134,6 +149,21 @@ class Scorer:
         strangers = histories.sequences.items if histories.users is None else None
         asked = histories.begin, histories.end, histories.users, strangers
         return memory.after(*asked, history_left_out=choice.exclude_seen).to(self.device)
+
+    def _best_of_few(
+        self, model: Factorised, histories: Histories, k: int, choice: Choice
+    ) -> tuple[Tensor, Tensor]:
+        """The best items, from the scores of as few rows at once as stay in the CPU's cache."""
+        states, items = model.factors(self._batch(histories))
+        rows = max(ROWS, CACHED_CELLS // len(items) // ROWS * ROWS)
+        found = []
+        for first in range(0, len(states), rows):
+            some = slice(first, first + rows)
+            # The transpose of the product that is wanted, which MKL computes in a third of the time.
+            scores = (items @ states[some].T).T
+            found.append(best_items(self._chosen(scores, histories.rows(some), choice), k))
+        best, ids = zip(*found)
+        return torch.cat(best), torch.cat(ids)
 
     def _best_of_blocks(
         self, model: Factorised, histories: Histories, k: int, choice: Choice

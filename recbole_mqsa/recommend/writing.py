@@ -6,7 +6,6 @@ import importlib.util
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -73,31 +72,33 @@ class _Counted:
 
 def _table(separator: str) -> Callable[[Path, Iterable[Lists], np.ndarray, bool], None]:
     def write(draft: Path, lists: Iterable[Lists], items: np.ndarray, explained: bool) -> None:
-        names = [_cell(name, separator) for name in items.tolist()]
+        names = np.array([_cell(name, separator) for name in items.tolist()], dtype=object)
         with draft.open("w", encoding="utf-8", newline="") as stream:
             stream.write(separator.join([*COLUMNS, *(REASONS if explained else ())]) + "\n")
             for batch in lists:
-                _write_rows(stream, batch, names, separator)
+                stream.write(_rows(batch, names, separator))
 
     return write
 
 
-def _write_rows(stream: IO[str], batch: Lists, names: list[str], separator: str) -> None:
-    """The rows of a batch: text by text, as a csv writer's rows take three times as long."""
-    for row, (name, length) in enumerate(zip(batch.names, batch.lengths.tolist())):
-        user = _cell(name, separator) + separator
-        listed = zip(batch.items[row, :length].tolist(), _numbers(batch.scores[row, :length]))
-        lines = [
-            f"{user}{names[item]}{separator}{rank}{separator}{score}"
-            for rank, (item, score) in enumerate(listed, start=1)
-        ]
-        if batch.reasons is not None:
-            lines = [
-                separator.join([line, *(_cell(_json(why[key]), separator) for key in REASONS)])
-                for line, why in zip(lines, batch.reasons[row])
-            ]
-        if lines:
-            stream.write("\n".join(lines) + "\n")
+def _rows(batch: Lists, names: np.ndarray, separator: str) -> str:
+    """The rows of a batch, formatted by one template, as a csv writer's rows take four times as long.
+
+    Args:
+        names: [I + 1] objects: the name of each item, quoted.
+    """
+    row, place = np.nonzero(batch.items > 0)
+    users = np.array([_cell(name, separator) for name in batch.names], dtype=object)
+    columns = [users[row], names[batch.items[row, place]], place + 1, batch.scores[row, place]]
+    kinds = ["%s", "%s", "%d", _number_format(batch.scores)]
+    if batch.reasons is not None:
+        whys = [why for own, length in zip(batch.reasons, batch.lengths.tolist()) for why in own[:length]]
+        columns += [np.array([_cell(_json(why[key]), separator) for why in whys], object) for key in REASONS]
+        kinds += ["%s"] * len(REASONS)
+    values: list[object] = [None] * (len(columns) * len(row))
+    for number, column in enumerate(columns):
+        values[number :: len(columns)] = column.tolist()
+    return ((separator.join(kinds) + "\n") * len(row)) % tuple(values)
 
 
 def _json_lines(draft: Path, lists: Iterable[Lists], items: np.ndarray, explained: bool) -> None:
@@ -139,11 +140,14 @@ FORMATS: dict[str, Callable[[Path, Iterable[Lists], np.ndarray, bool], None]] = 
 """How each ending is written."""
 
 
+def _number_format(scores: np.ndarray) -> str:
+    """What gives the shortest texts that read as the same float32; of float64 all digits."""
+    return "%.9g" if scores.dtype == np.float32 else "%r"
+
+
 def _numbers(scores: np.ndarray) -> list[str]:
-    """The shortest texts that give a float32 back; of float64 all digits."""
-    if scores.dtype == np.float32:
-        return [f"{score:.9g}" for score in scores.tolist()]
-    return [repr(score) for score in scores.tolist()]
+    form = _number_format(scores)
+    return [form % score for score in scores.tolist()]
 
 
 def _sql(path: Path) -> str:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from recbole_mqsa.evaluation.ranking import (
+    best_items,
     target_ranks,
     target_ranks_by_blocks,
     top_items_by_blocks,
@@ -108,3 +109,25 @@ def test_a_list_of_more_than_there_are():
         torch.ones(2, 1), torch.tensor([[9.0], [1.0], [3.0], [2.0]]), 5, None, 2
     )
     assert ids.tolist() == [[2, 3, 1], [2, 3, 1]] and scores.tolist() == [[3, 2, 1], [3, 2, 1]]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("levels", [2, 30, 10**6])
+@pytest.mark.parametrize("k", [1, 20])
+def test_the_best_of_long_rows_against_sorting(k, levels, transposed):
+    """Long enough that groups of groups are searched; few levels make ties of the last places."""
+    generator = torch.Generator().manual_seed(levels)
+    scores = torch.randint(levels, (15, 5003), generator=generator).float()
+    scores[torch.rand(scores.shape, generator=generator) < 0.3] = -INF
+    scores[0], scores[1, 7:], scores[2, 3000] = -INF, -INF, INF
+    best, ids = best_items(scores.T.contiguous().T if transposed else scores, k)
+    for row, own, found in zip(scores.tolist(), best.tolist(), ids.tolist()):
+        order = sorted(range(len(row)), key=lambda item: (-row[item], item))[:k]
+        assert own == [row[item] for item in order]
+        assert found == [item if row[item] > -INF else 0 for item in order]
+
+
+def test_a_score_that_is_none_is_not_lost_among_groups():
+    scores = torch.randn(3, 4000, generator=torch.Generator().manual_seed(0))
+    scores[1, 1234] = NAN
+    assert best_items(scores, 5)[1][1, 0] == 1234

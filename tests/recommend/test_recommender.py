@@ -15,7 +15,7 @@ from recbole_mqsa.api import Run
 from recbole_mqsa.cli.main import main
 from recbole_mqsa.errors import UserError
 from recbole_mqsa.recommend import recommender as module
-from recbole_mqsa.recommend import threads
+from recbole_mqsa.recommend import scorer, threads
 
 MODELS = ["MQSATED", "SASRec", "LightGCN", "Pop"]
 
@@ -134,6 +134,19 @@ def test_threads_change_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) ->
     pd.testing.assert_frame_equal(plain, threaded)
     assert torch.get_num_threads() == cores
     assert plain.user_id.unique().tolist() == rec.users.tokens[1:].tolist()
+
+
+@pytest.mark.parametrize("words", [{}, {"exclude_seen": False}, {"items": ["1", "2", "3"]}], ids=str)
+def test_few_rows_at_once_give_the_lists_of_all_scores(
+    place: Path, monkeypatch: pytest.MonkeyPatch, words: dict[str, Any]
+) -> None:
+    rec = served(place, "MQSATED").recommender()
+    monkeypatch.setattr(scorer, "CACHED_CELLS", 1)
+    fast = rec.recommend(k=5, **words)
+    rec.scorer.freely = False
+    slow = rec.recommend(k=5, **words)
+    assert len(rec.histories()) > 2 * scorer.ROWS
+    pd.testing.assert_frame_equal(fast, slow, rtol=1e-5)
 
 
 def test_a_failing_thread_is_heard() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -15,7 +16,9 @@ from helpers.paths import ROOT
 from helpers.runs import settings
 
 from recbole_mqsa.data.withheld import TestPartRead
+from recbole_mqsa.runs import tracking
 from recbole_mqsa.runs.folder import read_result
+from recbole_mqsa.runs.trackers import About
 from recbole_mqsa.tuning.check import make_plan
 from recbole_mqsa.tuning.plan import Plan
 from recbole_mqsa.tuning.space import read_space
@@ -43,6 +46,36 @@ def drawn(home: Path, name: str, **more: object) -> tuple[Engine, Path]:
 
 class Killed(Exception):
     """In the place of what ends a process."""
+
+
+def test_every_trial_is_a_run_of_the_tracker(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[dict[str, object]] = []
+
+    class Service:
+        """Of a tracker that writes down what begins."""
+
+        def __init__(self, about: About, known: str | None) -> None:
+            assert known is None
+            self.id = str(len(begun))
+            begun.append(about.settings)
+
+        def log(self, *_: object) -> None: ...
+
+        def keep(self, *_: object) -> None: ...
+
+        def end(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(tracking, "SERVICES", {"mlflow": Service})
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda asked, *more: find("json" if asked == "mlflow" else asked, *more)
+    )
+    engine, folder = drawn(home, "tracked", epochs=1, track="mlflow", track_project="search")
+    engine.draw()
+    for number in (0, 1):
+        worker.work(engine.place, number, folder.with_name(f"trial-{number}"))
+    rates = [engine.trial(number).settings["learning_rate"] for number in (0, 1)]
+    assert [settings["learning_rate"] for settings in begun] == rates and rates[0] != rates[1]
 
 
 def test_an_interrupted_trial_goes_on_to_the_same_end(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

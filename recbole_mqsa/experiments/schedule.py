@@ -243,6 +243,12 @@ def divided_cores(jobs: int) -> list[list[int]]:
     return [cores[job::jobs] for job in range(jobs)]
 
 
+def _threads(cores: int) -> int:
+    """As many as a trial's process has cores, but no more than the user allows by OMP_NUM_THREADS."""
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(cores, int(allowed)) if allowed.isdigit() else cores)
+
+
 def _start(trial: Job, command: list[str], cores: list[int], processes: int) -> Running:
     """Run a trial on some cores, divided among its ``processes``; it ends with this process."""
     trial.folder.mkdir(parents=True, exist_ok=True)
@@ -250,7 +256,7 @@ def _start(trial: Job, command: list[str], cores: list[int], processes: int) -> 
         (trial.folder / former).unlink(missing_ok=True)
     errors = (trial.folder / ERRORS).open("wb")
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-    own = {"OMP_NUM_THREADS": max(1, len(cores) // processes), PARENT: os.getpid()}
+    own = {"OMP_NUM_THREADS": _threads(len(cores) // processes), PARENT: os.getpid()}
     environment = {**os.environ, "PYTHONPATH": path, **{name: str(value) for name, value in own.items()}}
     before = _pin(cores)
     try:

@@ -95,15 +95,30 @@ def test_the_reason_of_a_failure_is_its_error(tmp_path: Path, said: str, why: st
     assert trials[0].failure == why
 
 
+@pytest.mark.parametrize(("given", "threads"), [("1", 1), ("4096", None), ("many", None), ("", None)])
+def test_a_trial_has_no_more_threads_than_the_user_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, threads: int | None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    trials = trials_of(tmp_path, VARIANTS[:1], ["data"], [1])
+    assert run_trials(trials, {}, say=lambda _: None, command=fake())
+    found = int((tmp_path / "cells" / "started.txt").read_text().split()[-1])
+    assert found == (threads or len(os.sched_getaffinity(0)))
+
+
 @pytest.mark.parametrize("nproc", [1, 64])
-def test_the_processes_of_a_trial_share_its_cores(tmp_path: Path, nproc: int) -> None:
+def test_the_processes_of_a_trial_share_its_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nproc: int
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     trials = trials_of(tmp_path, VARIANTS[:1], ["data"], [1])
     assert run_trials(trials, {"nproc": nproc}, say=lambda _: None, command=fake())
     threads = int((tmp_path / "cells" / "started.txt").read_text().split()[-1])
     assert threads == (len(os.sched_getaffinity(0)) if nproc == 1 else 1)
 
 
-def test_jobs_run_at_once_each_on_its_own_cores(tmp_path: Path) -> None:
+def test_jobs_run_at_once_each_on_its_own_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two cores")
     before = os.sched_getaffinity(0)

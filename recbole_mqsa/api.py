@@ -204,6 +204,9 @@ def tune(
     resume: bool = False,
     callback: Callable[[Tried], None] | None = None,
     allow_unknown: bool = False,
+    storage: str | None = None,
+    study: str | None = None,
+    silent_after: float | None = None,
     say: Callable[[str], None] = print,
     **settings: object,
 ) -> Search:
@@ -226,6 +229,10 @@ def tune(
         seeds: with how many fresh seeds the best settings and the model's own are tested at the end; 0 for none.
         resume: whether to go on with this search if ``output_dir`` holds it already.
         callback: gets the record of each trial that ends; it may raise to end the search, which can be resumed.
+        storage: the address at which several machines share the search; each calls this with the same arguments.
+        study: the search's name there; by default model and data set.
+        silent_after: seconds without a sign of life after which another machine's worker counts as gone; by default
+            five epochs of its trial.
         say: gets a line when a trial begins and when it ends.
 
     Returns:
@@ -251,6 +258,9 @@ def tune(
         seeds=seeds,
         resume=resume,
         callback=callback,
+        storage=storage,
+        study=study,
+        silent_after=silent_after,
     )
     search.run(say)
     return search

@@ -14,6 +14,7 @@ from .values import whole, words
 
 SAMPLERS = "tpe, random, grid, gp or cmaes; tpe by default."
 PRUNERS = "median, hyperband, halving or off; median by default."
+STORAGES = "postgresql://NAME@HOST/DATABASE or grpc://HOST:PORT; each runs this same command"
 
 
 def add_options(parser: Parser) -> None:
@@ -42,6 +43,14 @@ def add_options(parser: Parser) -> None:
     )
     parser.option("jobs", "NUMBER", "Trials that run at once; 1 by default.", whole(1), 1)
     parser.option("output_dir", "FOLDER", "Where the search is kept; by default below runs.")
+    parser.option("storage", "URL", f"Where any number of machines share the search: {STORAGES}.")
+    parser.option("study", "NAME", "The name of the search in --storage; by default MODEL-DATASET.")
+    parser.option(
+        "silent_after",
+        "SECONDS",
+        "With --storage: when a worker without a sign of life counts as gone; by default five of its epochs.",
+        whole(1),
+    )
     parser.flag("resume", "Go on with the search in --output_dir, if there is one.")
     parser.flag("dry_run", "Check everything, list the space and the budget, and run nothing.")
 
@@ -68,6 +77,9 @@ def run(given: Namespace, settings: Json) -> int:
         jobs=given.jobs,
         seeds=given.seeds,
         resume=given.resume,
+        storage=given.storage,
+        study=given.study,
+        silent_after=given.silent_after,
     )
     if given.dry_run:
         print("\n".join(search.outlook()))

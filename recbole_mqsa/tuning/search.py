@@ -136,6 +136,10 @@ class Search:
     def note(self) -> None:
         """Read the trials from the study again, and write their record."""
         self._trials = self.engine.trials()
+        self.write()
+
+    def write(self) -> None:
+        """Write the record of the trials."""
         write_record(self.folder, self.plan, self._trials)
 
     def tell(self, tried: Tried) -> None:

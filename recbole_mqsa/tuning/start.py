@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Union
 
@@ -12,9 +13,11 @@ from ..runs.folder import new_folder
 from ..settings.files import read_config_files
 from ..settings.locations import FOLDER
 from ..settings.names import DATASET, MODEL
+from .address import check_address
 from .check import make_plan
 from .record import Tried
 from .search import Search
+from .shared import SharedSearch
 from .space import read_space
 from .storage import require_optuna
 
@@ -37,6 +40,9 @@ def prepared(
     seeds: int = 3,
     resume: bool = False,
     callback: Callable[[Tried], None] | None = None,
+    storage: str | None = None,
+    study: str | None = None,
+    silent_after: float | None = None,
 ) -> Search:
     """A search whose settings, space and folder are checked.
 
@@ -44,6 +50,7 @@ def prepared(
         UserError: Optuna is not installed, or anything that is asked for is wrong.
     """
     require_optuna()
+    refuse_alone(storage, study, silent_after)
     merged = {**read_config_files([Path(file) for file in config_files]), **settings}
     merged.pop("show_progress", None)  # a trial has no terminal to show it on
     model = model or str(merged.get("model") or MODEL)
@@ -66,8 +73,26 @@ def prepared(
         resume,
         callback,
     )
+    if storage is not None:
+        shared = {one.name: getattr(search, one.name) for one in fields(search)}
+        search = SharedSearch(**shared, storage=storage, study=study, silent_after=silent_after)
     search.check()
     return search
+
+
+def refuse_alone(storage: str | None, study: str | None, silent_after: float | None) -> None:
+    """Refuse what says nothing without a storage.
+
+    Raises:
+        UserError: as above, or the storage is no address.
+    """
+    if storage is not None:
+        return check_address(storage)
+    given = {"study": study, "silent_after": silent_after}
+    for name, value in given.items():
+        if value is not None:
+            raise UserError(f"--{name} is of a search by several machines; name their storage with --storage")
+    return None
 
 
 def default_space(model: str) -> Path:

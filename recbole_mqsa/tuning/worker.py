@@ -18,12 +18,17 @@ from ..runs.folder import CHECKPOINT
 from ..settings.config import Config
 from ..training.resume import FORMER, STATE
 from ..training.run import Run, run
-from .engine import Engine
+from .address import Unreachable, taken_over
+from .engine import Engine, GivenUp
 from .plan import Plan
 from .record import Tried
 
 PATIENCE = 60.0
 """Seconds to wait for a process that is still writing the folder, as after a kill of its parent alone."""
+
+
+LEFT = 75
+"""The exit code of a trial whose storage is away, so that it can record neither an end nor a failure."""
 
 
 class Pruned(Exception):
@@ -37,7 +42,10 @@ def work(place: str, number: int, folder: Path) -> None:
     if trial.state != "running":
         return
     _wait_for(folder)
-    report = engine.report(number)
+    try:
+        report = engine.report(number)
+    except GivenUp:
+        return
 
     def callback(epoch: int, score: float) -> None:
         if report(epoch + 1, score):
@@ -47,6 +55,8 @@ def work(place: str, number: int, folder: Path) -> None:
         finished = _run(engine.plan, trial, folder, callback)
     except Pruned:
         _prune(engine, number, folder)
+    except GivenUp:
+        return
     else:
         engine.end(number, "finished", _figures(engine.plan, finished))
 
@@ -126,7 +136,10 @@ def main(words: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, interrupt)
     end_with_parent()
     try:
-        work(words[0], int(words[1]), Path(words[2]))
+        work(taken_over(words[0]), int(words[1]), Path(words[2]))
+    except Unreachable as error:
+        print(SPEAKER, error, file=sys.stderr)
+        return LEFT
     except UserError as error:
         print(SPEAKER, " ".join(str(error).split()), file=sys.stderr)
         return 2

@@ -88,8 +88,8 @@ def check_address(url: str) -> None:
     Raises:
         UserError: it is none, or of a kind that is not known here.
     """
-    scheme, found, rest = url.partition("://")
-    if not found or not rest:
+    scheme, separator, rest = url.partition("://")
+    if not separator or not rest:
         raise UserError(f"storage '{hidden(url)}' is no address; name one like {EXAMPLES}")
     if scheme not in DRIVERS:
         raise UserError(f"storage {hidden(url)} is of an unknown kind, '{scheme}'; name one like {EXAMPLES}")
@@ -99,8 +99,13 @@ def check_address(url: str) -> None:
         )
     if scheme == "grpc":
         _host(url)
-    if importlib.util.find_spec(DRIVERS[scheme]) is None:
+    if not found(DRIVERS[scheme]):
         raise UserError(f"storage {hidden(url)} {INSTALL}")
+
+
+def found(module: str) -> bool:
+    """Whether a module is installed; it is not imported."""
+    return importlib.util.find_spec(module) is not None
 
 
 def open_address(url: str) -> BaseStorage:
@@ -177,12 +182,12 @@ def outages() -> tuple[type[BaseException], ...]:
     """What is raised when a storage does not answer."""
     from optuna.exceptions import StorageInternalError
 
-    found: list[type[BaseException]] = [StorageInternalError, ConnectionError]
+    kinds: list[type[BaseException]] = [StorageInternalError, ConnectionError]
     if "sqlalchemy" in sys.modules:
-        found.append(sys.modules["sqlalchemy.exc"].DBAPIError)
+        kinds.append(sys.modules["sqlalchemy.exc"].DBAPIError)
     if "grpc" in sys.modules:
-        found.append(sys.modules["grpc"].RpcError)
-    return tuple(found)
+        kinds.append(sys.modules["grpc"].RpcError)
+    return tuple(kinds)
 
 
 def steadily(action: Callable[[], T], place: str, patience: float = OUTAGE_SECONDS) -> T:

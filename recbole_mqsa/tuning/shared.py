@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import socket
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +23,7 @@ from ..errors import UserError
 from ..experiments.report.formatting import plural
 from ..experiments.schedule import POLL_SECONDS, Queue, Running
 from ..interfaces import Json
-from ..runs.atomic import locked, write_text
+from ..runs.atomic import locked
 from ..runs.folder import WRITTEN
 from ..runs.logs import LOG
 from ..settings.config import Config
@@ -97,6 +99,8 @@ class _SharedTrials(Queue[Slot]):
             assert isinstance(one.trial, Slot)
             if self.engine.is_given_up(one.trial.number):
                 one.process.terminate()
+            else:
+                self.engine.starting(one.trial.number)
 
     def _take_over(self, slot: Slot) -> None:
         """Let a trial go on from the state of the one whose place it takes, if its folder can be reached."""
@@ -226,15 +230,17 @@ class SharedSearch(Search):
             UserError: it is another search's.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        file, mine = self.folder / MARK, {"study": self.engine.identity, "storage": hidden(self.place)}
-        with suppress(FileNotFoundError):
-            kept = json.loads(file.read_text(encoding="utf-8"))
-            if kept["study"] != mine["study"]:
-                raise UserError(
-                    f"output_dir {self.folder} is that of another search ({kept['storage']}); name another folder"
-                )
-            return
-        write_text(file, json.dumps(mine) + "\n")
+        file = self.folder / MARK
+        if not file.exists():
+            draft = file.with_name(f"{MARK}.{uuid.uuid4().hex}")  # others may mark the folder at this moment
+            mark = {"study": self.engine.identity, "storage": hidden(self.place)}
+            draft.write_text(json.dumps(mark) + "\n", encoding="utf-8")
+            os.replace(draft, file)
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if kept["study"] != self.engine.identity:
+            raise UserError(
+                f"output_dir {self.folder} is that of another search ({kept['storage']}); name another folder"
+            )
 
     def _concluded(self, say: Callable[[str], None], watch: Callable[[str], None] | None) -> bool:
         """Test the best settings and write the page, if no other worker does or has done it."""

@@ -105,6 +105,17 @@ class SharedEngine(Engine):
         tips = [chain.tip for chain in self.chains()]
         return [self._tried(one) for one in tips if one.params or one.state.is_finished()]
 
+    def starting(self, number: int) -> None:
+        """Give a sign of life for a trial whose process does not yet give its own."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        trial = self._frozen(number)
+        signs, _, *starts = trial.user_attrs.get(BEAT, (0, 0.0))
+        if signs == 0 and not trial.state.is_finished():
+            with suppress(UpdateFinishedTrialError):
+                sign = (0, 0.0, sum(starts) + 1)
+                self.study._storage.set_trial_user_attr(trial._trial_id, BEAT, sign)
+
     def is_given_up(self, number: int) -> bool:
         """Whether a trial is not to go on, as another takes its place or it is one too many."""
         trial = self._frozen(number)

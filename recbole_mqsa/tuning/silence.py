@@ -82,5 +82,5 @@ class Watcher:
 
 def _longest_epoch(trial: FrozenTrial) -> float:
     """Seconds; 0 where none was measured."""
-    count, longest = trial.user_attrs.get(BEAT, (0, 0.0))
+    count, longest, *_ = trial.user_attrs.get(BEAT, (0, 0.0))
     return float(longest) if count > 1 else 0.0

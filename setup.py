@@ -15,6 +15,7 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "recbole_mqsa/version.py"
 YAML = "recbole_mqsa._properties"
 
 TUNE = ["optuna>=5", "cmaes>=0.11"]
+SERVER = ["psycopg2-binary>=2.9.10", "grpcio>=1.60"]
 EXPORT = ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20", "safetensors>=0.5"]
 # sqlalchemy and alembic are what MLflow keeps its runs with where there is no server.
 TRACK = ["mlflow-skinny>=3", "sqlalchemy>=2", "alembic>=1.13", "wandb>=0.21"]
@@ -70,6 +71,7 @@ setup(
     extras_require={
         # cmaes is what Optuna's sampler of that name needs.
         "tune": TUNE,
+        "tune-server": [*TUNE, *SERVER],  # a search by several machines
         "export": EXPORT,
         "serve": [*EXPORT, "fastapi>=0.110", "uvicorn>=0.30"],  # what examples/serve.py needs
         "track": TRACK,
@@ -79,6 +81,7 @@ setup(
         # hyperopt is what recbole.trainer.HyperTuning needs.
         "test": [
             *TUNE,
+            *SERVER,
             *EXPORT,
             *TRACK,
             "fastapi>=0.110",

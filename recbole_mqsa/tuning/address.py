@@ -155,7 +155,8 @@ def _database(url: str) -> BaseStorage:
     from optuna.storages import RDBStorage
 
     options = {"timeout": 60} if url.startswith("sqlite") else {"connect_timeout": int(CONNECT_SECONDS)}
-    escaped = url.replace("{", "%7B").replace("}", "%7D")  # Optuna formats the address
+    driven = re.sub("^postgresql:", "postgresql+psycopg2:", url)  # SQLAlchemy's default is another driver
+    escaped = driven.replace("{", "%7B").replace("}", "%7D")  # Optuna formats the address
     attempt = 0
     while True:
         attempt += 1

@@ -132,12 +132,11 @@ class _SharedTrials(Queue[Slot]):
 
     def _leave(self) -> None:
         """Stop what runs here, and let others go on with it."""
-        left = [one.trial.number for one in self.running if isinstance(one.trial, Slot)]
         self.stop()
-        for number in left:
+        for slot in self.trials:
             with suppress(Unreachable):
-                if self.engine.trial(number).state == "running":
-                    self.engine.revive(number, silent=False)
+                if self.engine.trial(slot.number).state == "running":
+                    self.engine.revive(slot.number, silent=False)
 
     def _left(self) -> str:
         return f"{self.search.ended} of {self.engine.wanted} ended"

@@ -50,6 +50,7 @@ class SharedEngine(Engine):
         self.created = create(place, plan.bigger)
         super().__init__(place, plan)
         self.identity = str(self._attributes()[IDENTITY])
+        assert self.wanted >= wanted  # recorded for all workers as it is read
 
     def _begin(self, kept: str | None) -> None:
         if kept is None and not self.created:

@@ -139,6 +139,12 @@ class Engine:
 
         return report
 
+    def score(self, number: int, epochs: int, score: float) -> None:
+        """Record a trial's validation score after some epochs, where something else judges it."""
+        frozen = self._frozen(number)
+        if epochs not in frozen.intermediate_values and not frozen.state.is_finished():
+            self.study._storage.set_trial_intermediate_value(frozen._trial_id, epochs, score)
+
     def _alive(self, beating: Beating, judge: Callable[[], bool] = lambda: False) -> bool:
         from optuna.exceptions import UpdateFinishedTrialError
 

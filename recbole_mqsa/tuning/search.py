@@ -188,7 +188,7 @@ class Search:
         with locked(self.folder, "another search"):
             self.note()
             try:
-                _Trials(self, say).work(watch)
+                self.work(say, watch)
                 best = self.best
                 metric, score = self.plan.metric.upper(), f"{best.value:.4f}"
                 say(f"trial {best.number} is the best: {metric} {score} on validation")
@@ -201,6 +201,10 @@ class Search:
             finally:
                 self._report(say)
         return tested
+
+    def work(self, say: Callable[[str], None], watch: Callable[[str], None] | None) -> None:
+        """Run what has not ended."""
+        _Trials(self, say).work(watch)
 
     def _test(self, say: Callable[[str], None], watch: Callable[[str], None] | None) -> bool:
         final = self.final

@@ -216,11 +216,15 @@ class SharedSearch(Search):
         self.note()
         say(f"{shown(self.place)}: {self.ended} of {plural(self.engine.wanted, 'trial')} ended")
         try:
-            _SharedTrials(self, say).work(watch)
+            self.work(say, watch)
             return self._concluded(say, watch)
         except KeyboardInterrupt as stop:
             stop.args = ("interrupted; others go on, and the same command joins again",)
             raise
+
+    def work(self, say: Callable[[str], None], watch: Callable[[str], None] | None) -> None:
+        """Run trials until as many have ended as were asked for, by whatever worker."""
+        _SharedTrials(self, say).work(watch)
 
     def _mark(self) -> None:
         """Leave in the folder whose it is.

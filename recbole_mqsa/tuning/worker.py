@@ -41,7 +41,7 @@ def work(place: str, number: int, folder: Path) -> None:
     trial = engine.trial(number)
     if trial.state != "running":
         return
-    _wait_for(folder)
+    wait_for(folder)
     try:
         report = engine.report(number)
     except GivenUp:
@@ -52,16 +52,17 @@ def work(place: str, number: int, folder: Path) -> None:
             raise Pruned
 
     try:
-        finished = _run(engine.plan, trial, folder, callback)
+        finished = run_of(engine.plan, trial, folder, callback)
     except Pruned:
-        _prune(engine, number, folder)
+        engine.end(number, "pruned", pruned_figures(engine, number, folder))
+        drop_weights(folder)
     except GivenUp:
         return
     else:
-        engine.end(number, "finished", _figures(engine.plan, finished))
+        engine.end(number, "finished", figures(engine.plan, finished.result))
 
 
-def _run(plan: Plan, trial: Tried, folder: Path, callback: Callable[[int, float], None]) -> Run:
+def run_of(plan: Plan, trial: Tried, folder: Path, callback: Callable[[int, float], None]) -> Run:
     """The trial as a run that never sees the test part."""
     settings = {**plan.settings, **trial.settings, "seed": plan.seed}
     config = Config(
@@ -75,8 +76,8 @@ def _run(plan: Plan, trial: Tried, folder: Path, callback: Callable[[int, float]
     return run(config, folder, callback, resume=True, command=command, state_interval=interval, test=False)
 
 
-def _figures(plan: Plan, finished: Run) -> dict[str, float | None]:
-    result = finished.result
+def figures(plan: Plan, result: Json) -> dict[str, float | None]:
+    """What a trial records of itself when its run is finished."""
     return {
         "value": float(result["valid"][plan.metric]),
         "best_epoch": result["best_epoch"],
@@ -85,18 +86,21 @@ def _figures(plan: Plan, finished: Run) -> dict[str, float | None]:
     }
 
 
-def _prune(engine: Engine, number: int, folder: Path) -> None:
-    """Record a trial's early end; its weights are of no use any more."""
+def pruned_figures(engine: Engine, number: int, folder: Path) -> dict[str, float | None]:
+    """What a trial records of itself that was ended early."""
     curve = engine.trial(number).curve
     choose = max if engine.plan.bigger else min
     best = choose(curve, key=lambda epochs: curve[epochs])
-    figures = {
+    return {
         "value": curve[best],
         "best_epoch": best - 1,
         "epochs": max(curve),
         "seconds": sum(map(_seconds, _epochs(folder))),
     }
-    engine.end(number, "pruned", figures)
+
+
+def drop_weights(folder: Path) -> None:
+    """Remove the weights of a trial that was ended early, which are of no use any more."""
     for name in (CHECKPOINT, STATE, FORMER):
         (folder / name).unlink(missing_ok=True)
 
@@ -110,7 +114,7 @@ def _seconds(row: Json) -> float:
     return sum(float(row.get(name) or 0.0) for name in ("train_seconds", "valid_seconds"))
 
 
-def _wait_for(folder: Path) -> None:
+def wait_for(folder: Path) -> None:
     """Wait until no other process writes a folder: one whose parent was killed ends within a second or two."""
     deadline = time.monotonic() + PATIENCE
     while folder.exists() and not _is_free(folder):

@@ -90,10 +90,10 @@ class ClusterSearch(Search):
         cluster = _connected(self.address)
         scratch = self.folder.absolute() / "ray"
         try:
-            say(
-                f"on {cluster.described}, {plural(self.jobs, 'trial')} at once with {cluster.share(self.jobs)}"
-            )
-            self._tuner(say, scratch, cluster.share(self.jobs)).fit()
+            share = cluster.share(self.jobs)
+            each = " and ".join(f"{count:g} {kind.upper()}" for kind, count in share.items())
+            say(f"on {cluster.described}; {plural(self.jobs, 'trial')} at once, {each} each")
+            self._tuner(say, scratch, share).fit()
         finally:
             cluster.leave()
         for one in self.trials:

@@ -7,6 +7,7 @@ command, reads and writes the study, so that ``--resume`` is the same as without
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -88,6 +89,7 @@ class ClusterSearch(Search):
             return
         os.environ.update(QUIET)
         cluster = _connected(self.address)
+        logging.getLogger("ray").setLevel(logging.CRITICAL)  # what dies is told in a line
         scratch = self.folder.absolute() / "ray"
         try:
             share = cluster.share(self.jobs)
@@ -228,12 +230,13 @@ def _callback(search: ClusterSearch, say: Callable[[str], None]) -> Any:
 
 def _why(trial: Any) -> str:
     """The last error of a trial, in a line."""
-    with suppress(Exception):  # what Ray keeps of it differs with how it died
-        error = trial.get_error()
-        cause = getattr(error, "cause", None) or error
-        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-        return f"{type(cause).__name__}: {lines[0] if len(lines) == 1 else lines[-1]}"
-    return "an unknown cause"
+    error = None
+    with suppress(Exception):  # it cannot be read where its class is not known here
+        error = trial.get_pickled_error()
+    if error is None:
+        return "its process or machine does not answer"
+    cause = getattr(error, "cause", None) or error
+    return f"{type(cause).__name__}: {(str(cause).splitlines() or [''])[0]}"
 
 
 def _scheduler(search: ClusterSearch) -> Any:

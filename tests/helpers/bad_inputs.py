@@ -348,22 +348,14 @@ FOLDERS = (
     Bad("run folder", ("inspect", f"--runs={HERE}/run"), "", (("run/run.log", b""),), common=False),
 )
 _SECRET = "postgresql://me:s3cret"
-SHARED = (
-    Bad("shared search", ("tune", "--storage=here"), common=False),
-    Bad("shared search", ("tune", "--storage=redis://host"), common=False),
-    Bad("shared search", ("tune", "--storage=grpc://host"), common=False),
-    Bad("shared search", ("tune", f"--storage={_SECRET}@127.0.0.1:1/db"), common=False),
-    Bad("shared search", ("tune", f"--storage={_SECRET}#@host/db"), common=False),
-    Bad("shared search", ("tune", "--storage=sqlite:///HERE/none/study.db"), common=False),
-    Bad("shared search", ("tune", "--study=mine"), common=False),
-    Bad("shared search", ("tune", "--silent_after=60"), common=False),
-    Bad("shared search", ("tune", "--storage=sqlite:///study.db", "--silent_after=0"), common=False),
-    Bad(
-        *("shared search", ("tune", "--storage=sqlite:///study.db", f"--output_dir={HERE}/run")),
-        "`--storage`, `--output_dir` of a search without one",
-        (("run/study.journal", b""),),
-        common=False,
-    ),
+SHARED = tuple(
+    Bad("shared search", ("tune", *case.split("  ")), common=False)
+    for case in (
+        *("--storage=here", "--storage=redis://host", "--storage=grpc://host"),
+        *(f"--storage={_SECRET}@127.0.0.1:1/db", f"--storage={_SECRET}#@host/db"),
+        *("--storage=sqlite:///HERE/none/study.db", "--study=mine", "--silent_after=60"),
+        *("--storage=sqlite:///study.db  --silent_after=0", "--engine=rey", "--address=here:1"),
+    )
 )
 
 CASES = (*COMMAND_LINE, *SETTINGS, *MODELS, *DATA, *LOADING, *FILES, *FOLDERS, *SHARED)

@@ -14,11 +14,11 @@ from recbole_mqsa.errors import UserError
 pytest.importorskip("optuna")
 
 from optuna.storages import BaseStorage, InMemoryStorage
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from recbole_mqsa.tuning import shared, storage, worker
 from recbole_mqsa.tuning.address import open_address
-from recbole_mqsa.tuning.chains import BEAT, REASON, REVIVES, SURPLUS, chains_of, has_ended
+from recbole_mqsa.tuning.chains import BEAT, REVIVES, SURPLUS, has_ended
 from recbole_mqsa.tuning.check import make_plan
 from recbole_mqsa.tuning.claim import Claim
 from recbole_mqsa.tuning.engine import Engine, GivenUp
@@ -26,7 +26,6 @@ from recbole_mqsa.tuning.plan import Plan
 from recbole_mqsa.tuning.record import folder_of
 from recbole_mqsa.tuning.shared import SharedSearch, fingerprint, take_over
 from recbole_mqsa.tuning.shared_engine import MOST_SILENCES, SharedEngine
-from recbole_mqsa.tuning.silence import LEAST_SECONDS, UNKNOWN_SECONDS, Beating, Watcher
 from recbole_mqsa.tuning.space import read_space
 
 MEMORY = "sqlite:///memory/"
@@ -65,43 +64,6 @@ def begun(engine: SharedEngine) -> int:
 
 def ended(engine: SharedEngine) -> list[int]:
     return [one.number for one in engine.all() if has_ended(one)]
-
-
-# Which trials count.
-
-
-def listed(*trials: tuple[TrialState, dict[str, object]]) -> list[FrozenTrial]:
-    made = []
-    for number, (state, attributes) in enumerate(trials):
-        value = 1.0 if state == TrialState.COMPLETE else None
-        made.append(create_trial(state=state, value=value, user_attrs=attributes))
-        made[-1].number = number
-    return made
-
-
-RUNNING, FAIL, COMPLETE, WAITING = (
-    *(TrialState.RUNNING, TrialState.FAIL),
-    *(TrialState.COMPLETE, TrialState.WAITING),
-)
-
-
-@pytest.mark.parametrize(
-    ("trials", "tips"),
-    [
-        ([(COMPLETE, {}), (RUNNING, {}), (FAIL, {REASON: "NaN"})], [0, 1, 2]),
-        ([(FAIL, {}), (COMPLETE, {}), (WAITING, {REVIVES: 0})], [2, 1]),
-        ([(FAIL, {}), (FAIL, {REVIVES: 0}), (RUNNING, {REVIVES: 1})], [2]),
-        ([(FAIL, {}), (WAITING, {REVIVES: 0}), (WAITING, {REVIVES: 0})], [1]),  # revived by two at once
-        ([(COMPLETE, {}), (WAITING, {REVIVES: 0})], [0]),  # it was slow, and ended after all
-        ([(RUNNING, {}), (WAITING, {REVIVES: 0})], [1]),  # who revived it was killed in between
-        ([(COMPLETE, {}), (FAIL, {SURPLUS: True}), (RUNNING, {})], [0, 2]),
-    ],
-)
-def test_what_counts_is_read_from_the_study(
-    trials: list[tuple[TrialState, dict[str, object]]], tips: list[int]
-) -> None:
-    assert [chain.tip.number for chain in chains_of(listed(*trials))] == tips
-    assert [chain.tip.number for chain in chains_of(listed(*trials), wanted=1)] == tips[:1]
 
 
 # Joining.
@@ -194,7 +156,7 @@ def test_a_trial_too_many_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyP
     answers = iter([True])  # it looked before the other had drawn, and asks after it
     monkeypatch.setattr(SharedEngine, "_needed", lambda self: next(answers, False) or needed(self))
     assert first.begin() is None
-    assert first.all()[1].user_attrs[SURPLUS] and first.all()[1].state == FAIL
+    assert first.all()[1].user_attrs[SURPLUS] and first.all()[1].state == TrialState.FAIL
     finish(second, 0)
     assert [one.number for one in first.trials()] == [0]
 
@@ -211,36 +173,6 @@ def test_workers_share_a_grid_and_each_point_is_tried_once(tmp_path: Path) -> No
 
 
 # Silence.
-
-
-def test_a_trial_is_silent_after_several_of_its_own_epochs() -> None:
-    now = [0.0]
-    watcher = Watcher(clock=lambda: now[0])
-    trials = listed((RUNNING, {BEAT: (0, 0.0)}), (RUNNING, {BEAT: (0, 0.0)}))
-    assert watcher.patience(trials[0], trials) == UNKNOWN_SECONDS
-    trials[1].set_user_attr(BEAT, (3, 40.0))
-    assert watcher.patience(trials[1], trials) == 200.0 == watcher.patience(trials[0], trials)
-    trials[0].set_user_attr(BEAT, (2, 1.0))
-    assert watcher.patience(trials[0], trials) == LEAST_SECONDS
-    assert not watcher.silent(trials)
-    now[0] = 199.0
-    trials[0].set_user_attr(BEAT, (3, 1.0))
-    assert watcher.silent(trials) == []
-    now[0] = 201.0
-    assert watcher.silent(trials) == [trials[1]]
-    assert watcher.silent(trials, own=[1]) == []
-    trials[1].state = COMPLETE
-    assert watcher.silent(trials) == []
-    assert Watcher(7).patience(trials[0], trials) == 7
-
-
-def test_signs_of_life_measure_the_longest_epoch() -> None:
-    now, signs = [5.0], []
-    beating = Beating(signs.append, clock=lambda: now[0])
-    for seconds in (0, 3, 1):
-        now[0] += seconds
-        beating.beat()
-    assert signs == [(1, 0.0), (2, 3.0), (3, 3.0)]
 
 
 def test_a_worker_gives_signs_until_the_trial_gives_its_own(tmp_path: Path) -> None:
@@ -299,7 +231,7 @@ def test_a_reviver_killed_halfway_loses_nothing_and_a_slow_worker_that_ends_wins
     monkeypatch.setattr(SharedEngine, "_give_up", give_up)
     finish(first, slow)
     heir = begun(second)
-    assert second.all()[lost].state == FAIL and second.begin() is None
+    assert second.all()[lost].state == TrialState.FAIL and second.begin() is None
     finish(second, heir)
     assert sorted(ended(second)) == sorted([slow, heir]) and len(second.trials()) == 2
 
@@ -457,7 +389,7 @@ def test_an_outage_leaves_the_trial_to_others(tmp_path: Path, monkeypatch: pytes
     one.worker = (WORKER[0], str(program))
     with pytest.raises(UserError, match="storage x does not answer"):
         one.run(lambda _: None)
-    assert [chain.tip.state for chain in one.engine.chains()] == [WAITING]
+    assert [chain.tip.state for chain in one.engine.chains()] == [TrialState.WAITING]
 
 
 def test_a_folder_of_a_search_without_storage_is_refused(tmp_path: Path) -> None:

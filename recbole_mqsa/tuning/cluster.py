@@ -72,7 +72,7 @@ class ClusterSearch(Search):
     """
 
     address: str = "auto"
-    _numbers: dict[str, int] = field(default_factory=dict, repr=False)
+    _handed: set[int] = field(default_factory=set, repr=False)
 
     def check(self) -> None:
         """See that the search can begin here.
@@ -129,15 +129,14 @@ class ClusterSearch(Search):
 
     def next_config(self) -> Json | None:
         """What the next trial gets: one that was interrupted, or a new one; None where there are enough."""
-        waiting = [
-            one for one in self.trials if one.state == "running" and one.number not in self._numbers.values()
-        ]
+        waiting = [one for one in self.trials if one.state == "running" and one.number not in self._handed]
         if waiting:
             tried = self.engine.complete(waiting[0].number)
         elif len(self.trials) < self.max_trials:
             tried = self.engine.draw()
         else:
             return None
+        self._handed.add(tried.number)
         self.note()
         folder = folder_of(self.folder.absolute(), tried.number)
         (folder / FAILED).unlink(missing_ok=True)
@@ -174,7 +173,6 @@ def _searcher(search: ClusterSearch) -> Any:
             config = search.next_config()
             if config is None:
                 return str(base.FINISHED)
-            search._numbers[trial_id] = config["number"]
             return config
 
         def set_search_properties(self, *_: object, **__: object) -> bool:

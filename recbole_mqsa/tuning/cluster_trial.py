@@ -10,10 +10,10 @@ from typing import Any
 from ..errors import UserError
 from ..experiments.trials import FAILED
 from ..interfaces import Json
-from ..runs.atomic import write_text
+from ..runs.atomic import wait_until_free, write_text
 from .plan import Plan
 from .record import Tried
-from .worker import run_of, wait_for
+from .worker import run_of
 
 EPOCH, SCORE = "epoch", "score"
 """What a trial reports: how many epochs it has run, and its validation score after them."""
@@ -41,7 +41,7 @@ def cluster_trial(config: Mapping[str, object], plan: Json) -> None:
             last.update(report)
 
     try:
-        wait_for(folder)
+        wait_until_free(folder)
         run_of(made, trial, folder, callback)
     except UserError as error:
         folder.mkdir(parents=True, exist_ok=True)

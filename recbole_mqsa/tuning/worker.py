@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from ..errors import SPEAKER, UserError
 from ..experiments.schedule import command_of
 from ..interfaces import Json
 from ..parallel.launch import end_with_parent
-from ..runs.atomic import locked
+from ..runs.atomic import wait_until_free
 from ..runs.folder import CHECKPOINT
 from ..settings.config import Config
 from ..training.resume import FORMER, STATE
@@ -22,10 +21,6 @@ from .address import Unreachable, taken_over
 from .engine import Engine, GivenUp
 from .plan import Plan
 from .record import Tried
-
-PATIENCE = 60.0
-"""Seconds to wait for a process that is still writing the folder, as after a kill of its parent alone."""
-
 
 LEFT = 75
 """The exit code of a trial whose storage is away, so that it can record neither an end nor a failure."""
@@ -41,7 +36,7 @@ def work(place: str, number: int, folder: Path) -> None:
     trial = engine.trial(number)
     if trial.state != "running":
         return
-    wait_for(folder)
+    wait_until_free(folder)
     try:
         report = engine.report(number)
     except GivenUp:
@@ -112,23 +107,6 @@ def _epochs(folder: Path) -> list[Json]:
 
 def _seconds(row: Json) -> float:
     return sum(float(row.get(name) or 0.0) for name in ("train_seconds", "valid_seconds"))
-
-
-def wait_for(folder: Path) -> None:
-    """Wait until no other process writes a folder: one whose parent was killed ends within a second or two."""
-    deadline = time.monotonic() + PATIENCE
-    while folder.exists() and not _is_free(folder):
-        if time.monotonic() > deadline:
-            raise UserError(f"{folder} is still being written by another process; end that one")
-        time.sleep(0.2)
-
-
-def _is_free(folder: Path) -> bool:
-    try:
-        with locked(folder, "another process"):
-            return True
-    except UserError:
-        return False
 
 
 def main(words: Sequence[str]) -> int:

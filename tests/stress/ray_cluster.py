@@ -126,7 +126,8 @@ def main() -> None:
     (home / "space.yaml").write_text("learning_rate: {low: 0.001, high: 0.02, log: true}\ntau: [0.1, 0.2]\n")
     port = free_port()
     address = f"127.0.0.1:{port}"
-    temporary = f"--temp-dir={tempfile.mkdtemp(prefix='r', dir='/tmp')}"
+    scratch = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # short, as a socket's path has to be
+    temporary = f"--temp-dir={scratch}"
     say(f"Ray {version('ray')}, Python {sys.version.split()[0]}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left
     searches: list[subprocess.Popen[str]] = []
@@ -158,6 +159,7 @@ def main() -> None:
         for one in (*searches, *machines):
             end(one)
     shutil.rmtree(home)
+    shutil.rmtree(scratch, ignore_errors=True)
     say("all is as it has to be")
 
 

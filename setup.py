@@ -72,7 +72,7 @@ setup(
         # cmaes is what Optuna's sampler of that name needs.
         "tune": TUNE,
         "tune-server": [*TUNE, *SERVER],  # a search by several machines
-        # A search on a Ray cluster; below 3.12, RecBole's own wheel demands an older Ray, and docs/tuning.md has the way.
+        # A search on a Ray cluster. Below 3.12, RecBole's own wheel demands an older Ray; docs/tuning.md has the way.
         "ray": [*TUNE, 'ray[tune]>=2.50; python_version >= "3.12"'],
         "export": EXPORT,
         "serve": [*EXPORT, "fastapi>=0.110", "uvicorn>=0.30"],  # what examples/serve.py needs

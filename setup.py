@@ -15,6 +15,7 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "recbole_mqsa/version.py"
 YAML = "recbole_mqsa._properties"
 
 TUNE = ["optuna>=5", "cmaes>=0.11"]
+SERVER = ["psycopg2-binary>=2.9.10", "grpcio>=1.60"]
 EXPORT = ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20", "safetensors>=0.5"]
 # sqlalchemy and alembic are what MLflow keeps its runs with where there is no server.
 NOTEBOOKS = ["nbclient>=0.10", "ipykernel>=6.29"]
@@ -71,6 +72,9 @@ setup(
     extras_require={
         # cmaes is what Optuna's sampler of that name needs.
         "tune": TUNE,
+        "tune-server": [*TUNE, *SERVER],  # a search by several machines
+        # A search on a Ray cluster. Below 3.12, RecBole's own wheel demands an older Ray; docs/tuning.md has the way.
+        "ray": [*TUNE, 'ray[tune]>=2.50; python_version >= "3.12"'],
         "export": EXPORT,
         "serve": [*EXPORT, "fastapi>=0.110", "uvicorn>=0.30"],  # what examples/serve.py needs
         "track": TRACK,
@@ -81,6 +85,7 @@ setup(
         # hyperopt is what recbole.trainer.HyperTuning needs.
         "test": [
             *TUNE,
+            *SERVER,
             *EXPORT,
             *TRACK,
             *NOTEBOOKS,

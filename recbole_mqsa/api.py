@@ -198,12 +198,17 @@ def tune(
     max_trials: int = 40,
     jobs: int = 1,
     sampler: str = "tpe",
-    pruner: str = "median",
+    pruner: str | None = None,
     seeds: int = 3,
     config_files: Sequence[str | os.PathLike[str]] = (),
     resume: bool = False,
     callback: Callable[[Tried], None] | None = None,
     allow_unknown: bool = False,
+    storage: str | None = None,
+    study: str | None = None,
+    silent_after: float | None = None,
+    engine: str = "optuna",
+    address: str | None = None,
     say: Callable[[str], None] = print,
     **settings: object,
 ) -> Search:
@@ -222,10 +227,16 @@ def tune(
         max_trials: how many trials are to end, those of earlier starts included.
         jobs: how many run at once, each in a process of its own, with the cores divided among them.
         sampler: how settings are drawn: tpe, random, grid, gp or cmaes.
-        pruner: what ends a trial early: median, hyperband, halving or off.
+        pruner: what ends a trial early: median (the default), hyperband, halving or off; ray has halving and off.
         seeds: with how many fresh seeds the best settings and the model's own are tested at the end; 0 for none.
         resume: whether to go on with this search if ``output_dir`` holds it already.
         callback: gets the record of each trial that ends; it may raise to end the search, which can be resumed.
+        storage: the address at which several machines share the search; each calls this with the same arguments.
+        study: the search's name there; by default model and data set.
+        silent_after: seconds without a sign of life after which another machine's worker counts as gone; by default
+            five epochs of its trial.
+        engine: what runs the trials: optuna, or ray on a cluster of Ray's.
+        address: the cluster's, HOST:PORT; by default that of which this machine is part.
         say: gets a line when a trial begins and when it ends.
 
     Returns:
@@ -251,6 +262,11 @@ def tune(
         seeds=seeds,
         resume=resume,
         callback=callback,
+        storage=storage,
+        study=study,
+        silent_after=silent_after,
+        engine=engine,
+        address=address,
     )
     search.run(say)
     return search

@@ -14,5 +14,9 @@ class UserError(ValueError):
     """
 
 
+class UnknownSetting(UserError):
+    """A setting that the model does not have, or that nobody knows."""
+
+
 class PeerLost(RuntimeError):
     """Another process of the run has ended or does not answer, so this one cannot continue."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 from argparse import SUPPRESS, ArgumentParser, Namespace
+from pathlib import Path
 
 from ..errors import UserError
 from ..experiments.report.formatting import metric_label, metric_order
@@ -49,8 +51,11 @@ def run(given: Namespace, settings: Json) -> int:
 
     from ..api import train
     from ..parallel import group
-    from ..parallel.launch import end_with_parent
+    from ..parallel.launch import PARENT, end_with_parent
+    from ..runs.atomic import wait_until_free
 
+    if PARENT in os.environ and given.resume:  # a trial of a benchmark that was killed may not have ended yet
+        wait_until_free(Path(given.output_dir))
     end_with_parent()
     finished = train(
         given.model,

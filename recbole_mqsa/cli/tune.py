@@ -13,7 +13,10 @@ from .parser import Parser
 from .values import whole, words
 
 SAMPLERS = "tpe, random, grid, gp or cmaes; tpe by default."
-PRUNERS = "median, hyperband, halving or off; median by default."
+PRUNERS = (
+    "median, hyperband, halving or off; median by default, halving with --engine=ray, which has no other."
+)
+STORAGES = "postgresql://NAME@HOST/DATABASE or grpc://HOST:PORT; each runs this same command"
 
 
 def add_options(parser: Parser) -> None:
@@ -25,7 +28,7 @@ def add_options(parser: Parser) -> None:
     )
     parser.option("max_trials", "NUMBER", "Trials that are to end; 40 by default.", whole(1), 40)
     parser.option("sampler", "NAME", f"How settings are drawn: {SAMPLERS}", default="tpe")
-    parser.option("pruner", "NAME", f"What ends a trial early: {PRUNERS}", default="median")
+    parser.option("pruner", "NAME", f"What ends a trial early: {PRUNERS}")
     parser.option(
         "seeds",
         "NUMBER",
@@ -42,6 +45,23 @@ def add_options(parser: Parser) -> None:
     )
     parser.option("jobs", "NUMBER", "Trials that run at once; 1 by default.", whole(1), 1)
     parser.option("output_dir", "FOLDER", "Where the search is kept; by default below runs.")
+    parser.option("storage", "URL", f"Where any number of machines share the search: {STORAGES}.")
+    parser.option("study", "NAME", "The name of the search in --storage; by default MODEL-DATASET.")
+    parser.option(
+        "silent_after",
+        "SECONDS",
+        "With --storage: when a worker without a sign of life counts as gone; by default five of its epochs.",
+        whole(1),
+    )
+    parser.option(
+        "engine",
+        "NAME",
+        "What runs the trials: optuna, by default, or ray on a cluster of Ray's.",
+        default="optuna",
+    )
+    parser.option(
+        "address", "HOST:PORT", "Of the Ray cluster; by default the one that this machine is part of."
+    )
     parser.flag("resume", "Go on with the search in --output_dir, if there is one.")
     parser.flag("dry_run", "Check everything, list the space and the budget, and run nothing.")
 
@@ -68,6 +88,11 @@ def run(given: Namespace, settings: Json) -> int:
         jobs=given.jobs,
         seeds=given.seeds,
         resume=given.resume,
+        storage=given.storage,
+        study=given.study,
+        silent_after=given.silent_after,
+        engine=given.engine,
+        address=given.address,
     )
     if given.dry_run:
         print("\n".join(search.outlook()))

@@ -171,9 +171,13 @@ class Queue(Generic[J]):
                     watch(self.progress())
                     watched = time.monotonic()
                 self.collect()
-        finally:  # after an interrupt: stop what runs; its state stays
-            for one in self.running:
-                _stop(one)
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """After an interrupt: stop what runs; its state stays."""
+        for one in self.running:
+            _stop(one)
 
     def begin(self) -> None:
         """Start the next trial."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ from filelock import FileLock, Timeout
 from ..errors import UserError
 
 LOCK = ".lock"
+PATIENCE = 60.0
+"""Seconds to wait for a process that is still writing a folder, as after a kill of its parent alone."""
 
 
 def write_whole(file: Path, write: Callable[[Path], object], former: Path | None = None) -> None:
@@ -76,3 +79,24 @@ def locked(folder: Path, who: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def wait_until_free(folder: Path) -> None:
+    """Wait until no other process writes a folder: one whose parent was killed ends within a second or two.
+
+    Raises:
+        UserError: it does not end.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while folder.exists() and not _is_free(folder):
+        if time.monotonic() > deadline:
+            raise UserError(f"{folder} is still being written by another process; end that one")
+        time.sleep(0.2)
+
+
+def _is_free(folder: Path) -> bool:
+    try:
+        with locked(folder, "another process"):
+            return True
+    except UserError:
+        return False

@@ -10,7 +10,7 @@ from pathlib import Path
 import recbole.config
 from recbole.utils import ModelType
 
-from ..errors import UserError
+from ..errors import UnknownSetting, UserError
 from ..interfaces import Json
 from .check import check_settings
 from .device import choose_device
@@ -127,11 +127,11 @@ class Config(recbole.config.Config):
         for key in unknown:
             if key not in known:
                 if is_of_others(key):
-                    raise UserError(
+                    raise UnknownSetting(
                         f"{self.model} has no setting '{key}'{hint(key, map(str, known)) or '; leave it out'} "
                         f"(train --model={self.model} --help lists its settings)"
                     )
-                raise UserError(
+                raise UnknownSetting(
                     f"unknown setting '{key}'{hint(str(key), map(str, known.union(OPTIONS)))} "
                     f"(train --help lists the settings; --allow_unknown lets those of other plugins pass)"
                 )

@@ -6,7 +6,7 @@ import copy
 import random
 from collections.abc import Mapping
 
-from ..errors import UserError
+from ..errors import UnknownSetting, UserError
 from ..interfaces import Json
 from ..settings.check import check_settings
 from ..settings.config import Config
@@ -109,9 +109,10 @@ def _check_values(base: Config, space: Space, given: Json, allow_unknown: bool) 
         if not allow_unknown and one.key not in base.final_config_dict:
             try:
                 Config(base["model"], base["dataset"], command_line=first)
-            except UserError as error:
-                if str(error).startswith(("unknown setting", f"{base['model']} has no setting")):
-                    raise UserError(f"{one.where}{error}") from error
+            except UnknownSetting as error:
+                raise UserError(f"{one.where}{error}") from error
+            except UserError:  # of its value, which is held against the rules below
+                pass
         for value in one.extremes():
             refusal = refused(base, {one.key: value})
             if refusal and all(refused(base, {**other, one.key: value}) for other in _others(space)):

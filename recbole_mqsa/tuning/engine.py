@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..interfaces import Json
 from ..settings.compare import VOLATILE
+from .address import is_address, shown, steadily
+from .chains import BEAT, REASON
 from .parameters import Choice, Parameter, Scalar
 from .plan import Plan
 from .record import State, Tried
+from .silence import Beating
 from .storage import open_study
 
 if TYPE_CHECKING:
@@ -25,9 +29,13 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
-PLAN, REASON = "plan", "reason"
+PLAN = "plan"
 FIGURES = ("value", "best_epoch", "epochs", "seconds")
 """What a trial records of itself when it ends."""
+
+
+class GivenUp(Exception):
+    """The trial was silent for so long that another worker has taken its place."""
 
 
 class Engine:
@@ -46,11 +54,11 @@ class Engine:
         self.study = open_study(place, None if plan is None else plan.bigger)
         kept = self.study.user_attrs.get(PLAN)
         if plan is not None:
-            _same(kept, plan, place)
+            same(kept, plan, place)
             self.plan = plan
             self._begin(kept)
         elif kept is None:
-            raise UserError(f"{place} holds no search")
+            raise UserError(f"{shown(place)} holds no search")
         else:
             self.plan = Plan.from_json(json.loads(kept))
         self.study.pruner = pruner_of(self.plan)
@@ -59,10 +67,13 @@ class Engine:
         """Let a new study begin with the model's own settings, and keep its plan."""
         if kept is not None:
             return
+        self._enqueue_defaults()
+        self.study.set_user_attr(PLAN, text_of(self.plan))
+
+    def _enqueue_defaults(self) -> None:
         if self.plan.starts_from_defaults and not self.study.get_trials(deepcopy=False):
             labels = {one.key: one.label_of(self.plan.defaults[one.key]) for one in self.plan.space}
             self.study.enqueue_trial(labels)
-        self.study.set_user_attr(PLAN, _text(self.plan))
 
     def trials(self) -> list[Tried]:
         """All that have begun, by number."""
@@ -99,14 +110,25 @@ class Engine:
             suggest(trial, one)
 
     def report(self, number: int) -> Callable[[int, float], bool]:
-        """A function that records a trial's validation score after some epochs, and says whether to prune it."""
+        """A function that records a trial's validation score after some epochs, and says whether to prune it.
+
+        In a storage of several machines it is a sign of life too, and raises :class:`GivenUp` where none is wanted.
+        """
         import optuna
 
         frozen = self._frozen(number)
         trial = optuna.trial.Trial(self.study, frozen._trial_id)
         last = max(frozen.intermediate_values, default=0)
+        beating = Beating(lambda sign: trial.set_user_attr(BEAT, sign))
+        if is_address(self.place):
+            self._alive(beating)
 
         def report(epochs: int, score: float) -> bool:
+            if is_address(self.place):
+                return self._alive(beating, lambda: judge(epochs, score))
+            return judge(epochs, score)
+
+        def judge(epochs: int, score: float) -> bool:
             if epochs < last:  # a resumed trial repeats what came after its last state, and was judged by it
                 return False
             if epochs > last:
@@ -117,6 +139,21 @@ class Engine:
 
         return report
 
+    def score(self, number: int, epochs: int, score: float) -> None:
+        """Record a trial's validation score after some epochs, where something else judges it."""
+        frozen = self._frozen(number)
+        if epochs not in frozen.intermediate_values and not frozen.state.is_finished():
+            self.study._storage.set_trial_intermediate_value(frozen._trial_id, epochs, score)
+
+    def _alive(self, beating: Beating, judge: Callable[[], bool] = lambda: False) -> bool:
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        try:
+            steadily(beating.beat, self.place)
+            return steadily(judge, self.place)
+        except UpdateFinishedTrialError as error:
+            raise GivenUp from error
+
     def end(
         self,
         number: int,
@@ -125,19 +162,27 @@ class Engine:
         reason: str | None = None,
     ) -> None:
         """Record the end of a trial, with ``FIGURES`` as far as they are known, unless it has ended already."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        with suppress(UpdateFinishedTrialError):
+            steadily(lambda: self._end(number, state, {**(figures or {}), REASON: reason}), self.place)
+
+    def _end(self, number: int, state: State, known: Mapping[str, str | float | None]) -> None:
         from optuna.samplers import RandomSampler
         from optuna.trial import TrialState
 
-        frozen, known = self._frozen(number), dict(figures or {})
+        frozen = self._frozen(number)
         if frozen.state.is_finished():
             return
-        for name, value in {**known, REASON: reason}.items():
+        for name, value in known.items():
             if value is not None:
                 self.study._storage.set_trial_user_attr(frozen._trial_id, name, value)
         # Drawing is over, and some samplers stop the study at the end of their last trial, which only its own loop can.
         self.study.sampler = RandomSampler()
         ends = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-        self.study.tell(number, known["value"] if state == "finished" else None, state=ends[state])
+        value = known["value"] if state == "finished" else None
+        assert not isinstance(value, str)
+        self.study.tell(number, value, state=ends[state], skip_if_finished=True)
 
     def importance(self) -> dict[str, float]:
         """How much of the difference between good trials and the others each setting explains; sums to 1."""
@@ -172,21 +217,26 @@ class Engine:
         )
 
 
-def _text(plan: Plan) -> str:
+def text_of(plan: Plan) -> str:
+    """A plan as a study keeps it."""
     return json.dumps(plan.as_json())
 
 
-def _same(kept: str | None, plan: Plan, place: str) -> None:
-    """Raise where a storage keeps another search."""
+def same(kept: str | None, plan: Plan, place: str) -> None:
+    """Compare what a storage keeps with a plan.
+
+    Raises:
+        UserError: it is another search.
+    """
     if kept is None:
         return
-    before, now = json.loads(kept), json.loads(_text(plan))
+    before, now = json.loads(kept), json.loads(text_of(plan))
     before["settings"], now["settings"] = _lasting(before["settings"]), _lasting(now["settings"])
     other = [key for key in now if before.get(key) != now[key]]
     if other:
         raise UserError(
-            f"{place} holds another search, which differs in {', '.join(other)}; name another output_dir, or repeat "
-            "its command"
+            f"{shown(place)} holds another search, which differs in {', '.join(other)}; name another "
+            f"{'--study' if is_address(place) else 'output_dir'}, or repeat its command"
         )
 
 

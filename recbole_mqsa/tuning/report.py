@@ -16,6 +16,7 @@ from ..experiments.report.tables import ScoreTable, metric_table
 from ..experiments.trials import BENCHMARK, Trial, read_benchmark
 from ..runs.atomic import write_text
 from . import figures
+from .address import hidden
 from .plan import Plan
 from .record import PAGE, Tried, best_of, final_of, ranked
 
@@ -95,7 +96,7 @@ def facts(found: Found) -> Facts:
         "trials": trials,
         "duration": duration,
         "failed": [one for one in trials if one.state == "failed"],
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name, *map(hidden, sys.argv[1:])],
     }
     return {**shown, "sections": _sections(shown)}
 

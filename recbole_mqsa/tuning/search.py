@@ -136,6 +136,10 @@ class Search:
     def note(self) -> None:
         """Read the trials from the study again, and write their record."""
         self._trials = self.engine.trials()
+        self.write()
+
+    def write(self) -> None:
+        """Write the record of the trials."""
         write_record(self.folder, self.plan, self._trials)
 
     def tell(self, tried: Tried) -> None:
@@ -184,7 +188,7 @@ class Search:
         with locked(self.folder, "another search"):
             self.note()
             try:
-                _Trials(self, say).work(watch)
+                self.work(say, watch)
                 best = self.best
                 metric, score = self.plan.metric.upper(), f"{best.value:.4f}"
                 say(f"trial {best.number} is the best: {metric} {score} on validation")
@@ -197,6 +201,10 @@ class Search:
             finally:
                 self._report(say)
         return tested
+
+    def work(self, say: Callable[[str], None], watch: Callable[[str], None] | None) -> None:
+        """Run what has not ended."""
+        _Trials(self, say).work(watch)
 
     def _test(self, say: Callable[[str], None], watch: Callable[[str], None] | None) -> bool:
         final = self.final

@@ -1,4 +1,4 @@
-"""Where a search is kept: a journal in its folder, which no kill -9 can lock or break."""
+"""Where a search is kept: a journal in its folder, which no kill -9 can lock or break, or a server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from filelock import FileLock
 
 from ..errors import UserError
+from .address import is_address, open_address, parted, shown
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -30,10 +31,10 @@ def require_optuna() -> None:
 
 
 def open_storage(place: str) -> BaseStorage:
-    """The storage at a path of a journal.
+    """The storage at an address, or at a path of a journal.
 
     Raises:
-        UserError: Optuna is not installed, or the journal cannot be read.
+        UserError: Optuna is not installed, the storage does not answer, or the journal cannot be read.
     """
     require_optuna()
     import optuna
@@ -41,6 +42,8 @@ def open_storage(place: str) -> BaseStorage:
     from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if is_address(place):
+        return open_address(parted(place)[0])
     journal = Path(place).absolute()
     lock = _JournalLock(journal)
     try:
@@ -62,13 +65,31 @@ def open_study(place: str, bigger: bool | None = None) -> Study:
     storage = open_storage(place)
     import optuna
 
+    name = parted(place)[1] if is_address(place) else NAME
     if bigger is not None:
         direction = optuna.study.StudyDirection.MAXIMIZE if bigger else optuna.study.StudyDirection.MINIMIZE
-        return optuna.create_study(storage=storage, study_name=NAME, direction=direction, load_if_exists=True)
+        return optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
     try:
-        return optuna.load_study(storage=storage, study_name=NAME)
+        return optuna.load_study(storage=storage, study_name=name)
     except KeyError as error:
-        raise UserError(f"{place} holds no search") from error
+        raise UserError(f"{shown(place)} holds no search") from error
+
+
+def create(place: str, bigger: bool) -> bool:
+    """Make the study of a storage; whether it was this process that did, as one alone can.
+
+    Raises:
+        UserError: the storage does not answer.
+    """
+    storage = open_storage(place)
+    import optuna
+
+    direction = optuna.study.StudyDirection.MAXIMIZE if bigger else optuna.study.StudyDirection.MINIMIZE
+    try:
+        optuna.create_study(storage=storage, study_name=parted(place)[1], direction=direction)
+    except optuna.exceptions.DuplicatedStudyError:
+        return False
+    return True
 
 
 class _JournalLock:

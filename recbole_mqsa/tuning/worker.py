@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,17 +12,18 @@ from ..errors import SPEAKER, UserError
 from ..experiments.schedule import command_of
 from ..interfaces import Json
 from ..parallel.launch import end_with_parent
-from ..runs.atomic import locked
+from ..runs.atomic import wait_until_free
 from ..runs.folder import CHECKPOINT
 from ..settings.config import Config
 from ..training.resume import FORMER, STATE
 from ..training.run import Run, run
-from .engine import Engine
+from .address import Unreachable, taken_over
+from .engine import Engine, GivenUp
 from .plan import Plan
 from .record import Tried
 
-PATIENCE = 60.0
-"""Seconds to wait for a process that is still writing the folder, as after a kill of its parent alone."""
+LEFT = 75
+"""The exit code of a trial whose storage is away, so that it can record neither an end nor a failure."""
 
 
 class Pruned(Exception):
@@ -36,22 +36,28 @@ def work(place: str, number: int, folder: Path) -> None:
     trial = engine.trial(number)
     if trial.state != "running":
         return
-    _wait_for(folder)
-    report = engine.report(number)
+    wait_until_free(folder)
+    try:
+        report = engine.report(number)
+    except GivenUp:
+        return
 
     def callback(epoch: int, score: float) -> None:
         if report(epoch + 1, score):
             raise Pruned
 
     try:
-        finished = _run(engine.plan, trial, folder, callback)
+        finished = run_of(engine.plan, trial, folder, callback)
     except Pruned:
-        _prune(engine, number, folder)
+        engine.end(number, "pruned", pruned_figures(engine, number, folder))
+        drop_weights(folder)
+    except GivenUp:
+        return
     else:
-        engine.end(number, "finished", _figures(engine.plan, finished))
+        engine.end(number, "finished", figures(engine.plan, finished.result))
 
 
-def _run(plan: Plan, trial: Tried, folder: Path, callback: Callable[[int, float], None]) -> Run:
+def run_of(plan: Plan, trial: Tried, folder: Path, callback: Callable[[int, float], None]) -> Run:
     """The trial as a run that never sees the test part."""
     settings = {**plan.settings, **trial.settings, "seed": plan.seed}
     config = Config(
@@ -65,8 +71,8 @@ def _run(plan: Plan, trial: Tried, folder: Path, callback: Callable[[int, float]
     return run(config, folder, callback, resume=True, command=command, state_interval=interval, test=False)
 
 
-def _figures(plan: Plan, finished: Run) -> dict[str, float | None]:
-    result = finished.result
+def figures(plan: Plan, result: Json) -> dict[str, float | None]:
+    """What a trial records of itself when its run is finished."""
     return {
         "value": float(result["valid"][plan.metric]),
         "best_epoch": result["best_epoch"],
@@ -75,18 +81,21 @@ def _figures(plan: Plan, finished: Run) -> dict[str, float | None]:
     }
 
 
-def _prune(engine: Engine, number: int, folder: Path) -> None:
-    """Record a trial's early end; its weights are of no use any more."""
+def pruned_figures(engine: Engine, number: int, folder: Path) -> dict[str, float | None]:
+    """What a trial records of itself that was ended early."""
     curve = engine.trial(number).curve
     choose = max if engine.plan.bigger else min
     best = choose(curve, key=lambda epochs: curve[epochs])
-    figures = {
+    return {
         "value": curve[best],
         "best_epoch": best - 1,
         "epochs": max(curve),
         "seconds": sum(map(_seconds, _epochs(folder))),
     }
-    engine.end(number, "pruned", figures)
+
+
+def drop_weights(folder: Path) -> None:
+    """Remove the weights of a trial that was ended early, which are of no use any more."""
     for name in (CHECKPOINT, STATE, FORMER):
         (folder / name).unlink(missing_ok=True)
 
@@ -100,23 +109,6 @@ def _seconds(row: Json) -> float:
     return sum(float(row.get(name) or 0.0) for name in ("train_seconds", "valid_seconds"))
 
 
-def _wait_for(folder: Path) -> None:
-    """Wait until no other process writes a folder: one whose parent was killed ends within a second or two."""
-    deadline = time.monotonic() + PATIENCE
-    while folder.exists() and not _is_free(folder):
-        if time.monotonic() > deadline:
-            raise UserError(f"{folder} is still being written by another process; end that one")
-        time.sleep(0.2)
-
-
-def _is_free(folder: Path) -> bool:
-    try:
-        with locked(folder, "another process"):
-            return True
-    except UserError:
-        return False
-
-
 def main(words: Sequence[str]) -> int:
     """Run the trial that a command line names by storage, number and folder."""
 
@@ -126,7 +118,10 @@ def main(words: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, interrupt)
     end_with_parent()
     try:
-        work(words[0], int(words[1]), Path(words[2]))
+        work(taken_over(words[0]), int(words[1]), Path(words[2]))
+    except Unreachable as error:
+        print(SPEAKER, error, file=sys.stderr)
+        return LEFT
     except UserError as error:
         print(SPEAKER, " ".join(str(error).split()), file=sys.stderr)
         return 2

@@ -34,6 +34,7 @@ OPTIONS = {
     "tune": {
         *("allow_unknown", "config_files", "dataset", "dry_run", "jobs", "max_trials", "model", "output_dir"),
         *("pruner", "resume", "sampler", "seeds", "space", *OF_ALL),
+        *("storage", "study", "silent_after", "engine", "address"),
     },
     "sweep": {"model", "param", "values", *OF_STUDIES},
     "ablation": OF_STUDIES,

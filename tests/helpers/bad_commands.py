@@ -195,4 +195,17 @@ def searching() -> Iterator[Case]:
         yield "tune", words, " ".join(f"`{word}`" for word in more), (("space.yaml", b"tau: [0.1, 0.2]\n"),)
 
 
-CASES = (*preparing(), *tables(), *of_runs(), *searching())
+def sharing() -> Iterator[Case]:
+    """A search of several machines that cannot begin."""
+    secret = "postgresql://me:s3cret"
+    for case in (
+        *("--storage=here", "--storage=redis://host", "--storage=grpc://host"),
+        *(f"--storage={secret}@127.0.0.1:1/db", f"--storage={secret}#@host/db"),
+        *("--storage=sqlite:///HERE/none/study.db", "--study=mine", "--silent_after=60"),
+        *("--storage=sqlite:///study.db  --silent_after=0", "--engine=rey", "--address=here:1"),
+    ):
+        words = case.split("  ")
+        yield "shared search", ("tune", *words), " ".join(f"`{word}`" for word in words), ()
+
+
+CASES = (*preparing(), *tables(), *of_runs(), *searching(), *sharing())

@@ -1,7 +1,7 @@
 """Bad inputs, each with the words of a command line; what is said of it is in ``docs/errors.md``.
 
-``python tests/helpers/bad_inputs.py`` writes the page. ``HERE`` in words and files stands for a folder of its own, in
-which ``bad/bad.inter`` is the data set.
+``PYTHONPATH=tests python tests/helpers/bad_inputs.py`` writes the page. ``HERE`` in words and files stands for a folder
+of its own, in which ``bad/bad.inter`` is the data set.
 """
 
 from __future__ import annotations
@@ -350,7 +350,6 @@ FOLDERS = (
     ),
     Bad("run folder", ("inspect", f"--runs={HERE}/run"), "", (("run/run.log", b""),), common=False),
 )
-
 CASES = (*COMMAND_LINE, *SETTINGS, *MODELS, *DATA, *LOADING, *FILES, *FOLDERS)
 CASES += tuple(Bad(*case, common=False) for case in COMMANDS)
 
@@ -366,8 +365,8 @@ def page(rows: list[str]) -> str:
     return f"""# Errors
 
 Bad input ends in one sentence on stderr and exit code 2, before anything is written. These are {len(rows)} cases, each
-of them a test (`tests/test_errors.py`); `python tests/helpers/bad_inputs.py` writes this page. HERE stands for a
-folder.
+of them a test (`tests/test_errors.py`); `PYTHONPATH=tests python tests/helpers/bad_inputs.py` writes this
+page. HERE stands for a folder.
 
 | kind | input | sentence |
 | --- | --- | --- |

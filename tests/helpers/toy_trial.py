@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from recbole_mqsa.tuning.address import taken_over
 from recbole_mqsa.tuning.engine import Engine
 from recbole_mqsa.tuning.parameters import Space
 from recbole_mqsa.tuning.plan import Plan
@@ -55,4 +56,4 @@ def main(place: str, number: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    main(taken_over(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

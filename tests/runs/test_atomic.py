@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from recbole_mqsa.errors import UserError
-from recbole_mqsa.runs.atomic import locked, write_text, write_whole
+from recbole_mqsa.runs import atomic
+from recbole_mqsa.runs.atomic import locked, wait_until_free, write_text, write_whole
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -38,3 +39,15 @@ def test_a_second_holder_is_refused_until_the_first_is_done(tmp_path: Path) -> N
         raise ZeroDivisionError
     with locked(tmp_path, "another benchmark"):
         pass
+
+
+def test_a_folder_is_waited_for_until_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_until_free(tmp_path / "none")
+    with locked(tmp_path, "me"):
+        monkeypatch.setattr(atomic, "PATIENCE", 0.1)
+        with pytest.raises(UserError, match="is still being written by another process"):
+            wait_until_free(tmp_path)
+        monkeypatch.setattr(atomic, "PATIENCE", 60.0)
+        answers = iter([False, True])
+        monkeypatch.setattr(atomic, "_is_free", lambda folder: next(answers))
+        wait_until_free(tmp_path)

@@ -38,3 +38,12 @@ def test_recommendations_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         exec(block, names)
     assert set(names["why"].history_item_id) <= set(WARES) and len(names["why"]) == 15
     assert len(names["lists"]) == 42 * 4 and names["summary"].actions == 210
+
+
+def test_a_committed_number_follows_from_its_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs/obtained.md").read_text("utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert 0.07 < names["ndcg"] < 0.08

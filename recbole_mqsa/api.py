@@ -16,7 +16,7 @@ from .runs.folder import new_folder
 from .settings.config import Config
 from .settings.names import DATASET, MODEL
 from .training import run as training
-from .training.warm_start import EVERYTHING, chosen_epochs, refuse_other_model, settings_of
+from .training.warm_start import chosen_epochs, eval_args_of, refuse_other_model, settings_of
 
 
 class Run(training.Run):
@@ -92,7 +92,8 @@ def train(
         callback: called after each evaluation with the epoch and its validation score; it may raise to end the run.
         allow_unknown: whether to accept settings that neither RecBole nor this package knows.
         command: the command to record for the run; by default that of the process.
-        split: 'all' trains on all actions, for serving; nothing is left to validate or test.
+        split: 'all' trains on all actions, for serving; nothing is left to validate or test. 'train+valid' trains on
+            all but the test actions, once the number of epochs is known (``epochs_from``).
         epochs_from: the folder of a run whose settings and number of epochs to use.
         init: the folder of a run whose settings to use and whose weights to begin with; the data may be newer.
         settings: override those of the files; ``nproc`` above 1 trains in as many processes.
@@ -137,20 +138,16 @@ def train(
 
 
 def _of_split(split: str | None, settings: Json) -> Json:
-    """The setting that ``split`` stands for.
+    """The settings that ``split`` stands for.
 
     Raises:
         UserError: it is none, or the settings have a split of their own.
     """
     if split is None:
         return {}
-    if split != "all":
-        raise UserError(
-            f"split is {split!r}; it has to be 'all', or left out (eval_args describes other splits)"
-        )
     if "eval_args" in settings:
-        raise UserError("split=all and eval_args both say what is trained on; leave one of them out")
-    return {"eval_args": EVERYTHING}
+        raise UserError(f"split={split} and eval_args both say what is trained on; leave one of them out")
+    return {"memory_fit": False, **settings, "eval_args": eval_args_of(split)}  # no validation part to fit on
 
 
 def _of_runs(

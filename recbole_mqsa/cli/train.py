@@ -30,9 +30,14 @@ def add_options(parser: Parser) -> None:
     )
     parser.option("output_dir", "FOLDER", "Where the run is written; by default a new folder below runs.")
     parser.flag("resume", "Go on with the run in --output_dir if one was interrupted there.")
-    parser.option("split", "all", "Train on all actions, for serving; nothing is left to validate or test.")
     parser.option(
-        "epochs_from", "FOLDER", "A run whose settings and number of epochs to use, as for --split=all."
+        "split",
+        "all",
+        "Train on all actions, for serving; nothing is left to validate or test. Or train+valid: on all but the test "
+        "actions, to be tested.",
+    )
+    parser.option(
+        "epochs_from", "FOLDER", "A run whose settings and number of epochs to use, as for --split."
     )
     parser.option(
         "init",

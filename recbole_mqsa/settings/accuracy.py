@@ -30,7 +30,7 @@ def _validates(config: Settings) -> bool:
     """Whether the split leaves a validation part."""
     split = config["eval_args"].get("split", {})
     shares = [split[kind][1] for kind in ("RS", "TS") if kind in split]
-    return split.get("LS") != "test_only" and 0 not in shares
+    return split.get("LS") not in ("test_only", "all") and 0 not in shares
 
 
 def _may_remember(strength: object, config: Settings) -> bool:

@@ -23,10 +23,28 @@ from ..runs.folder import CHECKPOINT, read_result
 from ..settings.config import Config
 from .load import given_settings
 
-EVERYTHING: Json = {"split": {"LS": "all"}, "group_by": "user", "order": "TO", "mode": "full"}
-"""``eval_args`` under which all actions are trained on, and nothing is left to validate or test."""
+SPLITS = {"all": "all", "train+valid": "test_only"}
+"""What may be trained on besides the usual part, and RecBole's name for it: all actions, for serving, or all but the
+test actions, as programs do that train once more on the validation part."""
 MOST_TOKENS = 2
 """Rows after the last item that a model may have for tokens of its own, such as BERT4Rec's mask."""
+
+
+def eval_args_of(split: str) -> Json:
+    """``eval_args`` that leave nothing to validate.
+
+    Args:
+        split: one of ``SPLITS``.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    if split not in SPLITS:
+        known = " or ".join(map(repr, SPLITS))
+        raise UserError(
+            f"split is {split!r}; it has to be {known}, or left out (eval_args describes other splits)"
+        )
+    return {"split": {"LS": SPLITS[split]}, "group_by": "user", "order": "TO", "mode": "full"}
 
 
 def settings_of(folder: Path) -> Json:

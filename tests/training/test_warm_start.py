@@ -57,6 +57,31 @@ def test_all_actions_are_trained_on(place: Path, model: str) -> None:
             ask()
 
 
+@pytest.mark.parametrize("model", ["MQSATED", "LightGCN"])
+def test_validation_actions_may_be_trained_on_once_more(place: Path, model: str) -> None:
+    before = served(place, model)
+    run = train(epochs_from=before.folder, split="train+valid", output_dir=place / f"refit-{model}")
+    assert run.result["epochs_run"] == chosen_epochs(before.folder)
+    assert run.result["valid"] is None and run.result["best_epoch"] is None
+    ends = before.loaders[0]._dataset.train_end
+    assert (run.loaders[0]._dataset.train_end[1:] == ends[1:] + 1).all()
+    tested, usually = (one.loaders[2]._dataset.rows for one in (run, before))
+    assert (tested == usually).all()
+    assert run.evaluate() == pytest.approx(run.result["test"])
+
+
+def test_what_was_fitted_on_validation_is_kept_where_there_is_none(place: Path) -> None:
+    served(place, "MQSATED")
+    fitted = train(epochs_from=place / "MQSATED", memory_fit=True, output_dir=place / "fitted")
+    for split in ("all", "train+valid"):
+        run = train(epochs_from=fitted.folder, split=split, output_dir=place / f"fitted-{split}")
+        assert not run.config["memory_fit"]
+        for name, chosen in fitted.result["memory"]["chosen"].items():
+            assert run.config[name] == chosen
+    with pytest.raises(UserError, match="memory_fit"):
+        train(epochs_from=fitted.folder, split="all", memory_fit=True, output_dir=place / "no")
+
+
 def test_the_last_item_of_a_sequence_is_learnt(place: Path) -> None:
     """Each sequence ends with an item that only training on all shows."""
     text = "user_id:token\titem_id:token\ttimestamp:float\n"
@@ -132,7 +157,7 @@ def test_weights_on_the_same_data_are_the_same_model(place: Path, tmp_path: Path
         ),
         ({"init": "nowhere"}, "nowhere holds no finished run"),
         ({"epochs_from": "nowhere"}, "nowhere holds no finished run"),
-        ({"split": "most"}, "split is 'most'; it has to be 'all', or left out"),
+        ({"split": "most"}, "split is 'most'; it has to be 'all' or 'train\\+valid', or left out"),
         (
             {"split": "all", "eval_args": {"order": "TO"}},
             "split=all and eval_args both say what is trained on",

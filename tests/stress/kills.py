@@ -89,7 +89,8 @@ def file_content(file: Path) -> bytes:
 
 
 def data_content(folder: Path) -> object:
-    return {file.name: file.read_bytes() for file in folder.glob("*.inter")}
+    """The actions and their account; the files are named like their folder."""
+    return [file.read_bytes() for file in (folder / f"{folder.name}.inter", folder / "summary.json")]
 
 
 PROGRAMS = {

@@ -89,8 +89,9 @@ def file_content(file: Path) -> bytes:
 
 
 def data_content(folder: Path) -> object:
-    """The actions and their account; the files are named like their folder."""
-    return [file.read_bytes() for file in (folder / f"{folder.name}.inter", folder / "summary.json")]
+    """The actions and their account, in which the folder is named."""
+    account = (folder / "summary.json").read_text().replace(folder.name, "")
+    return (folder / f"{folder.name}.inter").read_bytes(), account
 
 
 PROGRAMS = {

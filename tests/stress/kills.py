@@ -50,6 +50,7 @@ class Program:
         output: the option that names the folder or file.
         ending: of the name of what it writes.
         before: another command line that has to be run first, with what that writes to.
+        at_once: whether what it writes appears as a whole, and is never overwritten.
     """
 
     words: Sequence[str]
@@ -58,6 +59,7 @@ class Program:
     output: str = "--output_dir"
     ending: str = ""
     before: Sequence[str] = ()
+    at_once: bool = False
 
 
 def run_content(folder: Path) -> object:
@@ -117,6 +119,7 @@ PROGRAMS = {
     "prepare": Program(
         ("prepare", "--input=orders.csv", "--user=customer", "--item=sku", "--time=date"),
         *((), data_content, "--output"),
+        at_once=True,
     ),
 }
 
@@ -184,6 +187,8 @@ def kill_and_go_on(program: Program, home: Path, kills: int, chance: random.Rand
                     raise SystemExit(f"hung for {programs.LONGEST} s: {' '.join(running.args)}") from None
                 tally["kills"] += 1
                 tally["damaged states"] += chance.random() < 0.25 and damage(folder, chance)
+                if program.at_once and folder.exists():  # killed after its last act
+                    break
                 continue
             if running.returncode:
                 raise SystemExit(f"{' '.join(running.args)}\n{said.decode()}")

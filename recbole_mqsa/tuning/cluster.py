@@ -192,23 +192,29 @@ def _searcher(search: ClusterSearch) -> Any:
     return Asked()
 
 
+def _number(trial: Any) -> int:
+    """A trial's number in the study, by what was handed to it."""
+    handed: Json = trial.config
+    return int(handed["number"])
+
+
 def _callback(search: ClusterSearch, say: Callable[[str], None]) -> Any:
     """What Ray tells: lines for the user, scores for the study."""
     base, begun = ray("tune").Callback, set[int]()
 
     class Told(base):  # type: ignore[misc, valid-type]
         def on_trial_start(self, iteration: int, trials: Any, trial: Any, **_: object) -> None:
-            number = trial.config["number"]
+            number = _number(trial)
             if number not in begun:
                 begun.add(number)
                 say(f"{Slot(search, search.engine.trial(number)).title}  running")
 
         def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Json, **_: object) -> None:
             if EPOCH in result:
-                search.engine.score(trial.config["number"], result[EPOCH], result[SCORE])
+                search.engine.score(_number(trial), result[EPOCH], result[SCORE])
 
         def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **_: object) -> None:
-            say(f"trial {trial.config['number']}  died, and goes on from its last state: {_why(trial)}")
+            say(f"trial {_number(trial)}  died, and goes on from its last state: {_why(trial)}")
 
         def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: object) -> None:
             self._conclude(trial)
@@ -217,7 +223,7 @@ def _callback(search: ClusterSearch, say: Callable[[str], None]) -> Any:
             self._conclude(trial, f"it died {RETRIES + 1} times, the last time by {_why(trial)}")
 
         def _conclude(self, trial: Any, died: str | None = None) -> None:
-            number = trial.config["number"]
+            number = _number(trial)
             say(f"trial {number}  {search.concluded(number, died)}")
 
         def __reduce__(self) -> Any:

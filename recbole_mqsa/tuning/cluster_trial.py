@@ -19,18 +19,18 @@ EPOCH, SCORE = "epoch", "score"
 """What a trial reports: how many epochs it has run, and its validation score after them."""
 
 
-def cluster_trial(config: Mapping[str, object], plan: Json) -> None:
+def cluster_trial(handed: Mapping[str, object], plan: Json) -> None:
     """Begin or continue a trial on whatever machine Ray has chosen.
 
     What fails by its settings is not tried again; its reason is left in the folder. Ray starts anew what dies.
 
     Args:
-        config: number, settings and folder of the trial.
+        handed: number, settings and folder of the trial.
         plan: the search's, as json.
     """
     tune: Any = importlib.import_module("ray.tune")
-    made, folder = Plan.from_json(plan), Path(str(config["folder"]))
-    trial = Tried(int(str(config["number"])), "running", dict(config["settings"]))  # type: ignore[call-overload]
+    made, folder = Plan.from_json(plan), Path(str(handed["folder"]))
+    trial = Tried(int(str(handed["number"])), "running", dict(handed["settings"]))  # type: ignore[call-overload]
     last: Json = {}
 
     def callback(epoch: int, score: float) -> None:

@@ -2,7 +2,7 @@
 
     python tests/stress/chaos.py --times=20 --record=benchmarks/records/chaos.json
 
-Each time two to four processes train one of several models on the tests' data set, with a ``rank_timeout`` of ten
+Each time two to four processes train one of several models on the tests' data set, with a ``rank_timeout`` of twenty
 seconds. At a random moment one of them is killed (``kill -9``) or stopped for ever (SIGSTOP, as on a disk that does not
 answer), or the process that started them is killed. All have to end in time; the message has to name the rank; and the
 run, gone on with, has to end.
@@ -29,7 +29,7 @@ from helpers.chain import write_chain
 from recbole_mqsa.runs.provenance import environment
 
 MODELS = ("MQSATED", "SASRec", "LightGCN", "BERT4Rec", "FMLPRec")
-SECONDS = 10
+SECONDS = 20
 """The ``rank_timeout``."""
 MARGIN = 40
 """Seconds more that all may take to end, as the machine may be busy."""
@@ -80,8 +80,12 @@ def disturb(home: Path, chance: random.Random, number: int) -> str:
     words.append(f"--output_dir={folder}")
 
     running = programs.start(words, home)
-    if not wait_for((folder / "state.pth").exists, programs.LONGEST):
-        raise SystemExit(f"no state after {programs.LONGEST} s: {' '.join(words)}")
+    begun = (folder / "state.pth").exists
+    if not wait_for(lambda: begun() or running.poll() is not None, programs.LONGEST) or not begun():
+        said = ended(running, words, MARGIN)
+        raise SystemExit(
+            f"it ended by itself, or had no state after {programs.LONGEST} s: {' '.join(words)}\n{said[-3000:]}"
+        )
     pids = members(running.pid)
     time.sleep(chance.uniform(0, 2))
     if not all(map(alive, pids)):

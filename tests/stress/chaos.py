@@ -71,7 +71,7 @@ def disturb(home: Path, chance: random.Random, number: int) -> str:
     what, rank = chance.choice(["killed", "killed", "stopped", "launcher killed"]), chance.randrange(nproc)
     folder = home / f"run-{number}"
     words = [
-        *programs.SMALL,
+        *(word for word in programs.SMALL if not word.startswith("--epochs=")),
         "--epochs=30",
         f"--model={model}",
         f"--nproc={nproc}",

@@ -71,8 +71,8 @@ def disturb(home: Path, chance: random.Random, number: int) -> str:
     what, rank = chance.choice(["killed", "killed", "stopped", "launcher killed"]), chance.randrange(nproc)
     folder = home / f"run-{number}"
     words = [
-        *(word for word in programs.SMALL if not word.startswith("--epochs=")),
-        "--epochs=30",
+        *(word for word in programs.SMALL if not word.startswith(("--epochs=", "--train_batch_size="))),
+        *("--epochs=6", "--train_batch_size=128"),
         f"--model={model}",
         f"--nproc={nproc}",
         f"--rank_timeout={SECONDS}",

@@ -131,9 +131,11 @@ def main() -> int:
         for number in range(given.times):
             tally[disturb(Path(home), chance, number)] += 1
             print(dict(tally), flush=True)
+            if given.record:
+                given.record.write_text(
+                    json.dumps({"tally": tally, "times": number + 1, **record}, indent=2) + "\n"
+                )
     print(f"{given.times} trainings disturbed, each ended in time with the rank's name, and went on")
-    if given.record:
-        given.record.write_text(json.dumps({"tally": tally, "times": given.times, **record}, indent=2) + "\n")
     return 0
 
 

@@ -10,8 +10,16 @@ class UserError(ValueError):
     """Bad settings or bad data: one sentence that names the culprit and says what to do.
 
     The command line prints it without a traceback and exits with code 2; a library caller sees an
-    ordinary ``ValueError``.
+    ordinary ``ValueError``. What it quotes from files and settings stays on one line: characters that do not print are
+    shown as Python escapes them.
     """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_printable(arg) if isinstance(arg, str) else arg for arg in args))
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 class UnknownSetting(UserError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 SPEAKER = "recbole-mqsa:"
 """How the command line begins each message on stderr."""
 
@@ -10,8 +12,8 @@ class UserError(ValueError):
     """Bad settings or bad data: one sentence that names the culprit and says what to do.
 
     The command line prints it without a traceback and exits with code 2; a library caller sees an
-    ordinary ``ValueError``. What it quotes from files and settings stays on one line: characters that do not print are
-    shown as Python escapes them.
+    ordinary ``ValueError``. What it quotes from files, settings and other errors stays on one line: a line's end becomes
+    a blank, and other characters that do not print are shown as Python escapes them.
     """
 
     def __init__(self, *args: object) -> None:
@@ -19,7 +21,8 @@ class UserError(ValueError):
 
 
 def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    joined = re.sub(r"\s*[\r\n]\s*", " ", text)
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in joined)
 
 
 class UnknownSetting(UserError):

@@ -12,8 +12,8 @@ class UserError(ValueError):
     """Bad settings or bad data: one sentence that names the culprit and says what to do.
 
     The command line prints it without a traceback and exits with code 2; a library caller sees an
-    ordinary ``ValueError``. What it quotes from files, settings and other errors stays on one line: a line's end becomes
-    a blank, and other characters that do not print are shown as Python escapes them.
+    ordinary ``ValueError``. What it quotes from files, settings and other errors stays on one line: a line's end
+    becomes a blank, and other characters that do not print are shown as Python escapes them.
     """
 
     def __init__(self, *args: object) -> None:

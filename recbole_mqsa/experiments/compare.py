@@ -10,7 +10,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from ..data.identity import IDS, Identity
 from ..errors import UserError
@@ -18,10 +17,8 @@ from ..interfaces import Json
 from ..runs.folder import read_result
 from ..settings.compare import differing
 from .report.formatting import metric_label, metric_order
-from .report.significance import AGREEMENT, GAINS
+from .report.significance import AGREEMENT, gained, half_width
 
-LEVEL = 0.95
-"""Of the intervals."""
 PROTOCOL = ("eval_args", "mask_seen")
 """Settings without which metrics on the same data measure different tasks."""
 Array = NDArray[np.float64]
@@ -63,13 +60,10 @@ class Compared:
 
     def gains(self, metric: str) -> Array | None:
         """[S] what each test sample adds to a metric; None where ranks do not tell, or are of another evaluation."""
-        name, _, cut_off = metric.partition("@")
-        if self.ranks is None or name not in GAINS or not cut_off.isdigit():
+        gain = None if self.ranks is None else gained(metric, self.ranks)
+        if gain is None or not len(gain):
             return None
-        hit = (self.ranks >= 0) & (self.ranks < int(cut_off))
-        gained = np.where(hit, GAINS[name](np.maximum(self.ranks, 0)), 0.0)
-        agrees = len(gained) and abs(gained.mean() - self.result["test"][metric]) <= AGREEMENT
-        return gained if agrees else None
+        return gain if abs(gain.mean() - self.result["test"][metric]) <= AGREEMENT else None
 
 
 def read_compared(folder: Path) -> Compared:
@@ -90,13 +84,6 @@ def read_compared(folder: Path) -> Compared:
             )
     except (OSError, ValueError, KeyError, BadZipFile):
         return Compared(folder, result, None, None)
-
-
-def interval(values: Array) -> float:
-    """Half the width of the interval of a mean, by Student's t; 0 where the values are alike."""
-    if len(values) < 2:
-        return float("nan")
-    return float(student.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
 
 
 def compare(folders: Sequence[Path]) -> str:
@@ -139,7 +126,7 @@ def _shown(value: object, absent: object) -> str:
 def _metric(run: Compared, metric: str) -> str:
     gains = run.gains(metric)
     value = f"{run.result['test'][metric]:.4f}"
-    return value if gains is None else f"{value} ± {interval(gains):.4f}"
+    return value if gains is None else f"{value} ± {half_width(gains):.4f}"
 
 
 def _difference(first: Compared, other: Compared, metric: str) -> str:
@@ -150,7 +137,7 @@ def _difference(first: Compared, other: Compared, metric: str) -> str:
     places = _paired(first, other)
     if mine is None or theirs is None or places is None:
         return value
-    return f"{value} ± {interval(theirs[places[1]] - mine[places[0]]):.4f}"
+    return f"{value} ± {half_width(theirs[places[1]] - mine[places[0]]):.4f}"
 
 
 def _paired(first: Compared, other: Compared) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:

@@ -26,7 +26,7 @@ def _ranks_all(config: Settings) -> bool:
     return reads_our_data(config) and set(mode.values() if isinstance(mode, Mapping) else [mode]) == {"full"}
 
 
-def _validates(config: Settings) -> bool:
+def validates(config: Settings) -> bool:
     """Whether the split leaves a validation part."""
     split = config["eval_args"].get("split", {})
     shares = [split[kind][1] for kind in ("RS", "TS") if kind in split]
@@ -40,7 +40,7 @@ def _may_remember(strength: object, config: Settings) -> bool:
 def _may_fit(fit: object, config: Settings) -> bool:
     metric = metrics_dict.get(str(config["valid_metric"]).partition("@")[0].lower())
     by_rank = metric is not None and metric.metric_need == ["rec.topk"]
-    return not fit or (by_rank and _ranks_all(config) and _validates(config))
+    return not fit or (by_rank and _ranks_all(config) and validates(config))
 
 
 AVERAGING: tuple[Rule, ...] = tuple(number("from 0 to below 1", lambda value: 0 <= value < 1, "ema_decay"))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from ..errors import UnknownSetting, UserError
 from ..interfaces import Json
+from ..settings.accuracy import validates
 from ..settings.check import check_settings
 from ..settings.config import Config
 from ..settings.names import hint
@@ -96,7 +97,7 @@ def _check_keys(space: Space, settings: Mapping[str, object]) -> None:
 def _check_split(base: Config) -> None:
     """Raise where there is no validation part to choose by."""
     ((kind, value),) = base["eval_args"]["split"].items()
-    if value == "test_only" or (kind != "LS" and not value[1]):
+    if not validates(base):
         raise UserError(
             f"eval_args splits {kind} {value}, which leaves no validation part; settings are chosen on validation alone"
         )

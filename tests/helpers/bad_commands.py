@@ -129,11 +129,10 @@ def of_runs() -> Iterator[Case]:
         ("compare", ("HERE/run", "HERE/run")),
     ):
         run = () if command == "compare" else ("--run=HERE/run",)
-        kind = f"{command}"
-        yield kind, (command, *run, *more), "an unfinished run", unfinished
-        yield kind, (command, *run, *more), "no such run", ()
-        yield kind, (command, *more[:0]), "no run", ()
-        yield kind, (command, *run, *more, "--epochs=3"), "`--epochs=3`", unfinished
+        yield command, (command, *run, *more), "an unfinished run", unfinished
+        yield command, (command, *run, *more), "no such run", ()
+        yield command, (command,), "no run", ()
+        yield command, (command, *run, *more, "--epochs=3"), "`--epochs=3`", unfinished
     for more in (
         (),
         ("--output=HERE/top.docx",),

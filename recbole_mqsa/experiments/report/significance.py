@@ -59,14 +59,32 @@ def t_test(a: ArrayLike, b: ArrayLike) -> float | None:
     return float(ttest_rel(a, b).pvalue)
 
 
-def interval(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> tuple[float, float] | None:
+LEVEL = 0.95
+"""Of the intervals."""
+
+
+def half_width(values: Numbers) -> float:
+    """Half the width of the confidence interval of a mean, by Student's t; NaN with fewer than two values."""
+    if len(values) < 2:
+        return float("nan")
+    return float(student.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
+
+
+def gained(metric: str, ranks: Numbers) -> Numbers | None:
+    """[S] what samples of these ranks (below 0: cannot be hit) add to a metric; None where ranks do not tell."""
+    name, _, cut_off = metric.partition("@")
+    if name not in GAINS or not cut_off.isdigit():
+        return None
+    hit = (ranks >= 0) & (ranks < int(cut_off))
+    return np.where(hit, GAINS[name](np.maximum(ranks, 0)), 0.0)
+
+
+def interval(a: ArrayLike, b: ArrayLike) -> tuple[float, float] | None:
     """The confidence interval, by t, of the mean of paired differences; None with fewer than two."""
     differences = np.asarray(a) - np.asarray(b)
     if len(differences) < 2:
         return None
-    half = (
-        student.ppf((1 + level) / 2, len(differences) - 1) * differences.std(ddof=1) / len(differences) ** 0.5
-    )
+    half = half_width(differences)
     return float(differences.mean() - half), float(differences.mean() + half)
 
 
@@ -81,9 +99,6 @@ def holm(p: Sequence[float]) -> list[float]:
 
 def by_user(entry: Entry, seeds: tuple[int, ...], metric: str, part: str) -> tuple[Numbers, Numbers] | None:
     """Users in ascending order, and each one's mean over its samples and over seeds; None where unknown."""
-    name, _, cut_off = metric.partition("@")
-    if name not in GAINS or not cut_off.isdigit():
-        return None
     users, gains = [], []
     for trial in entry.trials:
         if trial.seed in seeds:
@@ -91,12 +106,11 @@ def by_user(entry: Entry, seeds: tuple[int, ...], metric: str, part: str) -> tup
             if samples is None:
                 return None
             sampled, ranks = samples
-            hit = (ranks >= 0) & (ranks < int(cut_off))
-            gained = np.where(hit, GAINS[name](np.maximum(ranks, 0)), 0.0)
-            if not len(gained) or abs(gained.mean() - entry.values[trial.seed]) > AGREEMENT:
+            gain = gained(metric, ranks)
+            if gain is None or not len(gain) or abs(gain.mean() - entry.values[trial.seed]) > AGREEMENT:
                 return None  # ranks of another run than the one whose metric is in the table
             users.append(sampled)
-            gains.append(gained)
+            gains.append(gain)
     if not users:
         return None
     known, position = np.unique(np.concatenate(users), return_inverse=True)

@@ -16,6 +16,8 @@ def add_options(parser: Parser) -> None:
     parser.option("models", "NAMES", text, kind=words)
     text = "Tune every variant first, on each data set, with so many trials on validation; 0, the default, for none."
     parser.option("tune", "NUMBER", text, whole(0), 0)
+    text = "Then train every variant once more, on the validation part as well, for a second table."
+    parser.flag("refit", text)
     studies.add_options(parser)
 
 
@@ -24,4 +26,6 @@ def run(given: Namespace, settings: Json) -> int:
     from ..experiments.variants import PAPER, named_variants
 
     names = list(PAPER) if given.models is None else given.models
-    return studies.carry_out("benchmark", named_variants(names), given, settings, tune=given.tune)
+    return studies.carry_out(
+        "benchmark", named_variants(names), given, settings, tune=given.tune, refit=given.refit
+    )

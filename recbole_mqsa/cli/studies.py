@@ -53,6 +53,7 @@ def carry_out(
     settings: Json,
     kind: Json | None = None,
     tune: int = 0,
+    refit: bool = False,
 ) -> int:
     """Check, run and report a study, or list its trials; 0 if every trial is finished, 1 if one is not.
 
@@ -61,7 +62,9 @@ def carry_out(
         variants, kind: as in :class:`..experiments.study.Study`.
         given, settings: the command line.
         tune: with how many trials each variant is tuned first; 0 for none.
+        refit: whether every run is made once more, on the validation part as well.
     """
+    from ..experiments.refit import refit_of
     from ..experiments.study import Study
 
     study = Study(
@@ -77,11 +80,16 @@ def carry_out(
     )
     if tune:
         study = _tuned(study, tune, given.dry_run)
-    study.check()
+    parts = [study, refit_of(study)] if refit else [study]
+    for part in parts:
+        part.check()
     if given.dry_run:
-        print("\n".join(study.outlook()))
+        print("\n".join(line for part in parts for line in part.outlook()))
         return 0
-    return 0 if study.run(*speakers()) else 1
+    finished = [part.run(*speakers()) for part in parts]
+    if refit:
+        study.report()  # with the second table
+    return 0 if all(finished) else 1
 
 
 def _tuned(study: Study, trials: int, dry_run: bool) -> Study:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Callable
 
@@ -71,6 +71,14 @@ class Study:
             yield f"{trial.dataset}  {trial.variant.name}  seed {trial.seed}  {state}"
         yield schedule.rest([trial for trial in self.trials if not trial.finished], self.trials, self.jobs)
 
+    def ready(self, trial: Trial) -> bool:
+        """Whether what a trial needs is there."""
+        return True
+
+    def command(self, trial: Trial) -> list[str]:
+        """The command line of a trial."""
+        return schedule.train_command(trial, dict(self.settings), ["allow_unknown"] * self.allow_unknown)
+
     def run(self, say: Callable[[str], None] = print, watch: Callable[[str], None] | None = None) -> bool:
         """Run what is not finished, write the report in any case, and return whether all is finished now.
 
@@ -86,10 +94,16 @@ class Study:
             write_plan(
                 *(self.folder, self.variants, self.datasets, self.seeds, self.kind, self.tuned, self.tuning)
             )
-            flags = ["allow_unknown"] if self.allow_unknown else []
-            command = partial(schedule.train_command, flags=flags)
+            ready = [trial for trial in self.trials if self.ready(trial)]
             try:
-                return schedule.run_trials(self.trials, dict(self.settings), self.jobs, say, watch, command)
+                schedule.run_trials(
+                    ready, dict(self.settings), self.jobs, say, watch, lambda trial, _: self.command(trial)
+                )
+                return all(trial.finished for trial in self.trials)
             finally:
-                write_report(self.folder, paper=self.paper)
+                self.report()
                 say(f"the report is {self.folder / 'report.html'}")
+
+    def report(self) -> None:
+        """Write the report of what is finished."""
+        write_report(self.folder, paper=self.paper)

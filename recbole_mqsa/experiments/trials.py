@@ -12,6 +12,8 @@ from ..errors import UserError
 from ..interfaces import Json
 
 BENCHMARK, RESULT, FAILED = "benchmark.json", "result.json", "failed.txt"
+REFIT = "refit"
+"""The folder, within a benchmark's, of its runs once more, trained on the validation part as well."""
 
 
 Tuned = Mapping[str, Mapping[str, Json]]

@@ -9,10 +9,11 @@ from ..model.registry import MODELS
 from .trials import Variant
 
 PAPER = (
-    *("Pop", "ItemTransition", "LightGCN", "FPMC", "Caser", "GRU4Rec"),
+    *("Pop", "ItemTransition", "ItemTransition-train", "LightGCN", "FPMC", "Caser", "GRU4Rec"),
     *("SASRec", "SASRec-whole", "BERT4Rec", "FMLPRec", "MQSATED"),
 )
-"""The models of the paper's main table, with ItemTransition from its table 1, and its SASRec beside RecBole's."""
+"""The models of the paper's main table, with ItemTransition from its table 1, counted with and without the validation
+part, and its SASRec beside RecBole's."""
 
 ABLATION = (
     Variant("full", "MQSATED", {}),

@@ -7,22 +7,25 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor, nn
 
 from ..interfaces import Batch, Settings
-from ..settings.rules import WITHOUT_SAMPLES
+from ..settings.rules import WITHOUT_SAMPLES, switch
 from ..settings.spec import ModelSpec
 from .protocols import CountsActions
+
+RULES = (*WITHOUT_SAMPLES, *switch("count_validation"))
 
 
 class CountingModel(SequentialRecommender):
     """Scores from counts of the actions that are known before an evaluation.
 
-    These are the training actions when validating, and also the validation actions when testing.
+    These are the training actions when validating, and also the validation actions when testing, unless
+    ``count_validation`` is False.
 
     Args:
         config: RecBole's settings.
         dataset: the part of the data to count first; ``count`` takes another.
     """
 
-    spec = ModelSpec(training="counts", rules=WITHOUT_SAMPLES)
+    spec = ModelSpec(training="counts", rules=RULES)
 
     def __init__(self, config: Settings, dataset: CountsActions) -> None:
         super().__init__(config, dataset)
@@ -59,6 +62,10 @@ class ItemTransition(CountingModel):
 
     Popularity breaks ties, also among the items that never followed it.
     """
+
+    spec = ModelSpec(
+        training="counts", rules=RULES, variants={"ItemTransition-train": {"count_validation": False}}
+    )
 
     def count(self, dataset: CountsActions) -> None:
         self.transitions = dataset.transition_counts()

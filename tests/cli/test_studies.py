@@ -40,6 +40,41 @@ def test_a_benchmark_from_the_command_line(tmp_path: Path, chain: list[str], cap
     assert "finished with other settings (topk)" in capfd.readouterr().err
 
 
+def test_a_refit_is_a_second_table(tmp_path: Path, chain: list[str], capfd: Any) -> None:
+    """The same runs once more on both parts, for the epochs that were chosen; kept apart, and made once."""
+    words = ["benchmark", "--models=ItemTransition,MQSATED", "--refit", "--epochs=3", *chain]
+    assert main([*words, "--dry_run"]) == 0
+    assert capfd.readouterr().out.count("time unknown") == 6  # a line a run, and one for all of each table
+    assert main(words) == 0
+    out = tmp_path / "out"
+    place = "cells/chain/MQSATED/seed-2020/result.json"
+    first, again = (json.loads((folder / place).read_text()) for folder in (out, out / "refit"))
+    assert again["settings"]["epochs"] == again["epochs_run"] == first["best_epoch"] + 1
+    assert again["settings"]["eval_args"]["split"] == {"LS": "test_only"} and not again["valid"]
+    assert again["users"]["test"] == first["users"]["test"]
+    for name in ("report.md", "report.tex", "report.html"):
+        text = (out / name).read_text()
+        assert f"{first['test']['ndcg@20']:.4f}" in text and f"{again['test']['ndcg@20']:.4f}" in text
+        assert "rained on the validation part as well" in text
+    assert (
+        "trained on the validation part as well" in (out / "refit" / "report.md").read_text().splitlines()[0]
+    )
+
+    capfd.readouterr()
+    assert main(words) == 0
+    assert "running" not in capfd.readouterr().out
+    first["best_epoch"] += 1
+    (out / place).write_text(json.dumps(first))
+    assert main(words) == 2
+    assert "trained once more from another run than the present one (epochs)" in capfd.readouterr().err
+
+
+def test_a_refit_leaves_out_what_has_failed(tmp_path: Path, chain: list[str], capfd: Any) -> None:
+    assert main(["benchmark", "--models=Pop,DGCF", "--refit", *chain]) == 1
+    text = capfd.readouterr().out
+    assert text.count("DGCF  seed 2020  running") == 1 and text.count("Pop  seed 2020  running") == 2
+
+
 def test_a_sweep_has_a_variant_for_each_value(tmp_path: Path, chain: list[str]) -> None:
     """Its trials get the flag and no progress bar: what they are given has passed the check before them."""
     small = tmp_path / "small.yaml"

@@ -40,6 +40,18 @@ def counting(request, toy, trainer_for):
     return request.param, trainer_for(train), {"valid": valid, "test": test}
 
 
+def test_counts_of_the_training_part_alone(toy, trainer_for):
+    config = toy(USERS, "ItemTransition", count_validation=False)
+    train, valid, test = data_preparation(config, create_dataset(config))
+    trainer = trainer_for(train)
+    before = trainer.model.transitions.toarray()
+    for loader in (valid, test):
+        trainer.evaluate(loader, load_best_model=False)
+        assert (trainer.model.transitions.toarray() == before).all()
+    trainer.model.count(test._dataset)
+    assert trainer.model.transitions.sum() == before.sum() + len(USERS) * 1
+
+
 @pytest.mark.parametrize(
     "parts", [["valid"], ["test"], ["test", "valid"], ["valid", "test", "valid", "test"]]
 )

@@ -30,6 +30,7 @@ def facts(results: Results) -> Facts:
         "metric": metric_label(results.metric) if results.metric else "",
         "datasets": [_dataset(results, name) for name in results.datasets],
         "notes": wording.table_notes(results) if any(trial.finished for trial in results.trials) else [],
+        "refit_note": wording.REFIT_NOTE,
         "slice_note": wording.SLICE_NOTE,
         "cost_note": wording.COST_NOTE,
         "unfinished": wording.unfinished(results.trials),
@@ -47,6 +48,7 @@ class Dataset:
     Attributes:
         users: how many test users there are, as text.
         slices: of the main metric.
+        refit: the scores after training on the validation part as well.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Dataset:
     scores: ScoreTable | None
     slices: ScoreTable | None
     costs: CostTable | None
+    refit: ScoreTable | None
 
 
 def _dataset(results: Results, name: str) -> Dataset:
@@ -64,6 +67,7 @@ def _dataset(results: Results, name: str) -> Dataset:
         scores=metric_table(results, name),
         slices=slice_table(results, results.slices[name]),
         costs=cost_table(results, name),
+        refit=metric_table(results.refit, name) if results.refit and name in results.refit.columns else None,
     )
 
 
@@ -71,6 +75,7 @@ def _dataset(results: Results, name: str) -> Dataset:
 
 SECTIONS = {
     "results": "Results",
+    "refit": "Trained on the validation part as well",
     "slices": "Slices",
     "sweep": "Sweep",
     "training": "Training",
@@ -122,6 +127,7 @@ def _sections(found: Facts) -> dict[str, str]:
     assert isinstance(tables, list)
     shown = {
         "results": any(of.scores for of in tables),
+        "refit": any(of.refit for of in tables),
         "slices": any(of.slices for of in tables),
         "sweep": found["sweeps"],
         "training": found["curves"],

@@ -99,6 +99,7 @@ class Results:
         all_slices: by data set and metric, the same for every metric.
         published: by data set, the paper's models and each one's metrics; empty where they are not asked for.
             They take part in no mark and no test.
+        refit: the same benchmark trained on the validation part as well; None where it was not.
     """
 
     plan: Json
@@ -108,6 +109,7 @@ class Results:
     slices: dict[str, list[Column]]
     all_slices: dict[str, dict[str, list[Column]]]
     published: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    refit: Results | None = None
 
     @property
     def proposed(self) -> str:

@@ -16,6 +16,11 @@ SLICE_NOTE = (
     "never (0), at least once (>0), and all of them; their number is in brackets. Where users are paired, a slice's "
     "t-test pairs the users in it."
 )
+REFIT_NOTE = (
+    "Each run once more, with new weights, on the training and the validation part together, for as many epochs as "
+    "validation had chosen; the test is the same. These numbers compare with each other and with those of programs "
+    "that train so, not with the first table."
+)
 COST_NOTE = (
     "Means over seeds. FLOPs are those of the matrix products that score all items for one user with an input of full "
     "length. The time per epoch is of training alone; the time to the best epoch, which is the one tested, and the "
@@ -35,6 +40,7 @@ def title(results: Results) -> str:
     models = listing(list(dict.fromkeys(variant.model for variant in results.variants)))
     where = plural(len(results.datasets), "data set")
     study = results.plan.get("study") or {}
+    where += ", trained on the validation part as well" if study.get("kind") == "refit" else ""
     if study.get("kind") == "sweep":
         return f"{models}: {plural(len(study['values']), 'value')} of {study['param']} on {where}"
     if study.get("kind") == "ablation":
@@ -95,7 +101,36 @@ def table_notes(results: Results) -> list[str]:
     ]
     if any(len(trials) > sum(trial.finished for trial in trials) > 0 for trials in variants):
         notes.append("“n of m seeds” beside a name: only n are finished, and the means are over those.")
-    return [*notes, *tuning_notes(results.plan), *_test_notes(results), *published_notes(results)]
+    notes += [REFIT_NOTE] if (results.plan.get("study") or {}).get("kind") == "refit" else []
+    return [
+        *(*notes, *tuning_notes(results.plan), *_test_notes(results), *knowledge_notes(results)),
+        *published_notes(results),
+    ]
+
+
+def knowledge_notes(results: Results) -> list[str]:
+    """Which variants know the validation part at test although the others did not learn from it."""
+    if (results.plan.get("study") or {}).get("kind") == "refit":
+        return []
+    counting = {
+        trial.variant.name: trial.result["settings"]["count_validation"]
+        for trial in results.trials
+        if trial.finished and trial.result["settings"].get("count_validation") is not None
+    }
+    told = {
+        True: "Counted anew before the test, with the validation part",
+        False: "Counted on the training part alone",
+    }
+    said = [
+        f"{text}: {listing([name for name, counts in counting.items() if counts is known])}."
+        for known, text in told.items()
+        if known in counting.values()
+    ]
+    learned = (
+        "What learns does so from the training part alone; sequential models read the validation item as part of "
+        "the test's input."
+    )
+    return [" ".join([*said, learned])] if said else []
 
 
 def tuning_notes(plan: Json) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ...runs.atomic import write_text
-from ..trials import read_benchmark
+from ..trials import BENCHMARK, REFIT, read_benchmark
 from .render import latex, markdown, page
 from .statistics import summarise
 from .tables import long_csv
@@ -19,12 +20,14 @@ def write_report(folder: Path, paper: bool = False) -> None:
     Args:
         folder: the benchmark's.
         paper: whether the tables show the paper's own numbers too, as ``published`` and apart from the runs, on the
-            data sets that it has. ``results.csv`` holds runs alone.
+            data sets that it has. ``results.csv`` holds the runs of the first table alone.
 
     Raises:
         UserError: ``benchmark.json``, or a finished run's file, is missing or damaged.
     """
     results = summarise(*read_benchmark(folder), paper)
+    if (Path(folder) / REFIT / BENCHMARK).exists():
+        results = replace(results, refit=summarise(*read_benchmark(Path(folder) / REFIT), paper))
     files = {
         "report.md": markdown(results),
         "results.csv": long_csv(results),

@@ -1,0 +1,74 @@
+"""The second table of a benchmark: every run once more, trained on the validation part as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from ..errors import UserError
+from ..settings.compare import differing
+from . import schedule
+from .study import Study
+from .trials import REFIT, Trial, trials_of
+
+SPLIT = "train+valid"
+OWN = ("eval_args", "epochs", "memory_fit")
+"""Settings in which a refit differs from its run; the memory's numbers are what its run has fitted."""
+
+
+@dataclass(frozen=True)
+class Refit(Study):
+    """Each run of a benchmark with new weights, on training and validation part, for the epochs that it had chosen.
+
+    It has that run's settings, is tested on the same items, and lies in a folder within the benchmark's.
+
+    Args:
+        chosen: by folder, the run whose epochs each trial takes.
+    """
+
+    chosen: dict[str, Trial] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """See that what is finished here is of the runs that are there now.
+
+        Raises:
+            UserError: naming the folder of one that is not.
+        """
+        for trial in self.trials:
+            if trial.finished and self.ready(trial) and (other := self._changed(trial)):
+                raise UserError(
+                    f"{trial.folder} was trained once more from another run than the present one "
+                    f"({', '.join(other)}); remove that folder"
+                )
+
+    def _changed(self, trial: Trial) -> list[str]:
+        before = self._run(trial).result
+        found = differing(before["settings"], trial.result["settings"])
+        epochs = trial.result["settings"]["epochs"] != before["best_epoch"] + 1
+        others = [
+            key for key in found if key not in OWN and not key.startswith(("memory_", "transition_memory"))
+        ]
+        return ["epochs"] * epochs + others
+
+    def ready(self, trial: Trial) -> bool:
+        """Whether the run that chose its epochs is finished."""
+        return self._run(trial).finished
+
+    def command(self, trial: Trial) -> list[str]:
+        """The command line that trains once more from a run."""
+        flags = [f"epochs_from={self._run(trial).folder}", f"split={SPLIT}"]
+        return schedule.train_command(trial, {}, flags + ["allow_unknown"] * self.allow_unknown)
+
+    def _run(self, trial: Trial) -> Trial:
+        return self.chosen[str(trial.folder)]
+
+
+def refit_of(study: Study) -> Refit:
+    """The refit of a study, whether or not its runs are finished."""
+    folder = study.folder / REFIT
+    trials = trials_of(folder, study.variants, study.datasets, study.seeds, study.tuned)
+    own = {
+        "folder": folder,
+        "kind": {"kind": REFIT},
+        "chosen": {str(trial.folder): run for trial, run in zip(trials, study.trials)},
+    }
+    return Refit(**{**{one.name: getattr(study, one.name) for one in fields(study)}, **own})

@@ -10,10 +10,10 @@ from .trials import Variant
 
 PAPER = (
     *("Pop", "ItemTransition", "ItemTransition-train", "LightGCN", "FPMC", "Caser", "GRU4Rec"),
-    *("SASRec", "SASRec-whole", "BERT4Rec", "FMLPRec", "MQSATED"),
+    *("SASRec", "SASRec-whole", "BERT4Rec", "BERT4Rec-whole", "FMLPRec", "MQSATED"),
 )
 """The models of the paper's main table, with ItemTransition from its table 1, counted with and without the validation
-part, and its SASRec beside RecBole's."""
+part, and its SASRec and BERT4Rec beside RecBole's."""
 
 ABLATION = (
     Variant("full", "MQSATED", {}),

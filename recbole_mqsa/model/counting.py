@@ -29,6 +29,7 @@ class CountingModel(SequentialRecommender):
 
     def __init__(self, config: Settings, dataset: CountsActions) -> None:
         super().__init__(config, dataset)
+        self.count_validation = bool(config["count_validation"])
         self.nothing = nn.Parameter(torch.zeros(0))  # RecBole builds an optimiser for every model
         self.count(dataset)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 MODELS = {
     "MQSATED": "recbole_mqsa.model.mqsated",
+    "BERT4RecWhole": "recbole_mqsa.model.bert4rec",
     "FMLPRec": "recbole_mqsa.model.fmlprec",
     "ItemTransition": "recbole_mqsa.model.counting",
     "Pop": "recbole_mqsa.model.counting",  # in place of RecBole's, which counts an item once a batch

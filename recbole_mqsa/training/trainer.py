@@ -311,7 +311,7 @@ def fast_products(device: torch.device, softmax_precision: str) -> Iterator[None
 class CountingTrainer(RunTrainer):
     """Trains models that count instead of learning: no steps, one epoch, and new counts for each evaluation.
 
-    With the setting ``count_validation`` False, all evaluations see the counts of the training part.
+    Of a model with ``count_validation`` False, all evaluations see the counts of the training part.
     """
 
     def __init__(self, config: Settings, model: Model) -> None:
@@ -331,6 +331,6 @@ class CountingTrainer(RunTrainer):
         model_file: str | None = None,
         show_progress: bool = False,
     ) -> dict[str, float] | None:
-        if eval_data and self.config["count_validation"] is not False:
+        if eval_data and getattr(self.model, "count_validation", True):
             self.model.count(eval_data._dataset)
         return super().evaluate(eval_data, load_best_model, model_file, show_progress)

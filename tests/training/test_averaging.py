@@ -157,9 +157,10 @@ def test_the_average_is_better_than_the_noisy_weights(tmp_path: Path) -> None:
     """At a learning rate that is too high the last step's weights are poor, and their average is not."""
     write_chain(tmp_path, certainty=0.6)
     noisy = {"epochs": 8, "learning_rate": 0.1, "train_batch_size": 16, "eval_step": 8}
-    scores = {}
-    for decay in (0.0, 0.99):
-        trainer, (train_data, valid_data, _) = built(tmp_path, ema_decay=decay, **noisy)
-        trainer.fit(train_data, valid_data, saved=False)
-        scores[decay] = trainer.history[-1]["ndcg@5"]
-    assert scores[0.99] > scores[0.0] + 0.05, scores
+    scores: dict[float, list[float]] = {0.0: [], 0.99: []}
+    for decay, found in scores.items():
+        for seed in range(3):
+            trainer, (train_data, valid_data, _) = built(tmp_path, ema_decay=decay, seed=seed, **noisy)
+            trainer.fit(train_data, valid_data, saved=False)
+            found.append(trainer.history[-1]["ndcg@5"])
+    assert sum(scores[0.99]) > sum(scores[0.0]) + 3 * 0.03, scores

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from ..interfaces import Json
 from ..model.registry import MODELS
 from .trials import Variant
 
@@ -29,6 +30,28 @@ ABLATION = (
     Variant("time span 3", "MQSATED", {"time_span": 3}),
 )
 """What each part of MQSA-TED contributes; the full model has time span 1."""
+
+_PARTS: dict[str, Json] = {
+    "paper": {"preset": "paper"},
+    "+ three windows": {"query_windows": [1, 2, 4], "alpha": [0.5, 0.25, 0.25]},
+    "+ three distances": {"time_span": 3},
+    "+ average": {"ema_decay": 0.998},
+    "+ memory": {
+        **{"transition_memory": 0.5, "memory_scale": 100.0, "memory_recency": 0.6, "memory_items": 10},
+        **{"memory_span": 5, "memory_decay": 0.8},
+    },
+}
+
+
+def _climbed(parts: dict[str, Json]) -> Iterator[Variant]:
+    settings: Json = {}
+    for name, part in parts.items():
+        settings = {**settings, **part}
+        yield Variant(name, "MQSATED", settings)
+
+
+LADDER = tuple(_climbed(_PARTS))
+"""From the paper's model to ``preset=best`` as chosen on Amazon Beauty, part by part; each keeps the former."""
 
 
 def named_variants(names: Sequence[str]) -> list[Variant]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recbole_mqsa.experiments.trials import Variant
-from recbole_mqsa.experiments.variants import ABLATION, PAPER, named_variants, swept_variants
+from recbole_mqsa.experiments.variants import ABLATION, LADDER, PAPER, named_variants, swept_variants
 from recbole_mqsa.settings.config import Config
 
 
@@ -37,3 +37,15 @@ def test_the_ablation_varies_what_its_names_say() -> None:
     assert plan["without the short query"]["query_windows"] == [full["query_windows"][1]]
     assert len(plan["three windows"]["query_windows"]) == 3
     assert [plan[f"time span {k}"]["time_span"] for k in (2, 3)] == [2, 3] and full["time_span"] == 1
+
+
+def test_the_ladder_climbs_from_the_papers_model_to_the_best_preset() -> None:
+    rungs = [Config("MQSATED", "amazon-beauty", command_line=of.settings).final_config_dict for of in LADDER]
+    for (below, above), (former, variant) in zip(zip(rungs, rungs[1:]), zip(LADDER, LADDER[1:])):
+        other = {key for key, value in above.items() if below.get(key) != value}
+        added = set(variant.settings) - set(former.settings)
+        assert other <= added and other, variant.name  # a number of the memory may be as it is anyway
+    best = Config("MQSATED", "amazon-beauty", command_line={"preset": "best"}).final_config_dict
+    parts = set(LADDER[-1].settings) - {"preset"}
+    assert {key: rungs[-1][key] for key in parts} == {key: best[key] for key in parts}
+    assert all(rungs[0][key] == value for key, value in {"ema_decay": 0.0, "transition_memory": 0.0}.items())

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from . import figures, wording
 from .costs import costs
 from .formatting import listing, memory, metric_label
-from .provenance import command, differences, in_full, in_short, pairs, settings, time_note
+from .provenance import command, differences, given_settings, in_full, in_short, settings, time_note
 from .results import Results
 from .scatter import scatter
 from .styles import Style, styles
@@ -34,7 +34,10 @@ def facts(results: Results) -> Facts:
         "slice_note": wording.SLICE_NOTE,
         "cost_note": wording.COST_NOTE,
         "unfinished": wording.unfinished(results.trials),
-        "variants": [(variant.name, variant.model, pairs(variant.settings)) for variant in results.variants],
+        "variants": [
+            (variant.name, variant.model, given_settings(variant, results.trials))
+            for variant in results.variants
+        ],
         "command": command(results.plan),
         "provenance": in_full(results.trials),
         "differences": differences(results.trials),

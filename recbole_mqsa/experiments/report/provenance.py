@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...interfaces import Json
-from ..trials import Trial
+from ..trials import Trial, Variant
 from .formatting import MISSING, listing, machine, plural
 from .wording import DEFAULTS
 
@@ -104,7 +104,16 @@ def command(plan: Json) -> list[str]:
 
 def pairs(settings: Json) -> str:
     """Settings as one line."""
-    return ", ".join(f"{key}={_literal(value)}" for key, value in settings.items()) or DEFAULTS
+    return ", ".join(f"{key}={_literal(value)}" for key, value in settings.items())
+
+
+def given_settings(variant: Variant, trials: Sequence[Trial]) -> str:
+    """The settings that make a variant, or whose it has where it was given none."""
+    own = [trial for trial in trials if trial.finished and trial.variant.name == variant.name]
+    presets = {trial.result["settings"].get("preset") for trial in own}
+    preset = presets.pop() if len(presets) == 1 else None
+    otherwise = f"this package's preset {preset}" if preset not in (None, "none") else DEFAULTS
+    return pairs(variant.settings) or otherwise
 
 
 Places = list[tuple[str, str]]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ...interfaces import Json
 from ..trials import Trial, Variant
 
-PROPOSED, PROPOSED_IN = "MQSATED", {"ablation": "full", "tuning": "tuned"}
+PROPOSED, PROPOSED_IN = "MQSATED", {"ablation": "full", "ladder": "+ memory", "tuning": "tuned"}
 """The variant whose improvement is reported, and its name in some kinds of study."""
 
 BASELINES = {"SASRec-whole"}

@@ -45,6 +45,8 @@ def title(results: Results) -> str:
         return f"{models}: {plural(len(study['values']), 'value')} of {study['param']} on {where}"
     if study.get("kind") == "ablation":
         return f"{models}: ablation with {plural(len(names), 'variant')} on {where}"
+    if study.get("kind") == "ladder":
+        return f"{models}: {plural(len(names) - 1, 'part')} added one after another on {where}"
     if results.proposed in names and len(names) > 1:
         return f"{results.proposed} against {plural(len(results.rivals), other(results))} on {where}"
     return f"{plural(len(names), 'model')} on {where}"

@@ -127,6 +127,8 @@ def test_defaults_are_said_to_be_ours(tmp_path: Path) -> None:
     write_plan(tmp_path, ["A", ("B", "A", {"layers": 2})], ["d"], [1])
     assert md_rows(markdown(read(tmp_path)), "## Variants")["A"] == ["A", "this package's defaults"]
     assert md_rows(markdown(read(tmp_path)), "## Variants")["B"] == ["A", "layers=2"]
+    write_cell(tmp_path, "d", "A", 1, {"ndcg@20": 0.1}, settings={"preset": "best"})
+    assert md_rows(markdown(read(tmp_path)), "## Variants")["A"] == ["A", "this package's preset best"]
 
 
 def test_long_csv_has_every_number_as_recorded(three: Path) -> None:

@@ -112,7 +112,7 @@ def train(
         [Path(file) for file in config_files],
         command_line={**settings, **_of_split(split, settings)},
         allow_unknown=allow_unknown,
-        defaults={"model": MODEL, "dataset": DATASET, **_of_runs(model, epochs_from, init)},
+        defaults={"model": MODEL, "dataset": DATASET, **_of_runs(model, epochs_from, init, split)},
     )
     if "checkpoint_dir" in config.external_config_dict:
         raise UserError("checkpoint_dir is RecBole's; name a run's folder with output_dir")
@@ -151,12 +151,15 @@ def _of_split(split: str | None, settings: Json) -> Json:
 
 
 def _of_runs(
-    model: str | None, epochs_from: str | os.PathLike[str] | None, init: str | os.PathLike[str] | None
+    model: str | None,
+    epochs_from: str | os.PathLike[str] | None,
+    init: str | os.PathLike[str] | None,
+    split: str | None,
 ) -> Json:
     """The settings of the runs that a run goes on from.
 
     Raises:
-        UserError: there is no such run, or it is of another model.
+        UserError: there is no such run, it is of another model, or was tested otherwise than ``split`` tests.
     """
     found: Json = {}
     for option, folder in (("init", init), ("epochs_from", epochs_from)):
@@ -164,6 +167,11 @@ def _of_runs(
             found.update(settings_of(Path(folder)))
             refuse_other_model(option, Path(folder), found["model"], model or found["model"])
     if epochs_from is not None:
+        if split == "train+valid" and "eval_args" in settings_of(Path(epochs_from)):
+            raise UserError(
+                f"epochs_from {epochs_from} was tested by eval_args of its own, but split=train+valid tests each "
+                "user's last action among all items; name a run without eval_args"
+            )
         found.update(epochs=chosen_epochs(Path(epochs_from)))
     return found
 

@@ -28,11 +28,16 @@ class Refit(Study):
     chosen: dict[str, Trial] = field(default_factory=dict)
 
     def check(self) -> None:
-        """See that what is finished here is of the runs that are there now.
+        """See that each run can be made once more, and that what is finished here is of the runs that are there now.
 
         Raises:
-            UserError: naming the folder of one that is not.
+            UserError: the runs are split in another way, or naming the folder of what is of another run.
         """
+        if any("eval_args" in given for given in (self.settings, *(one.settings for one in self.variants))):
+            raise UserError(
+                "refit tests each user's last action among all items, but eval_args says otherwise; leave one of the "
+                "two out"
+            )
         for trial in self.trials:
             if trial.finished and self.ready(trial) and (other := self._changed(trial)):
                 raise UserError(
@@ -43,7 +48,7 @@ class Refit(Study):
     def _changed(self, trial: Trial) -> list[str]:
         before = self._run(trial).result
         found = differing(before["settings"], trial.result["settings"])
-        epochs = trial.result["settings"]["epochs"] != before["best_epoch"] + 1
+        epochs = trial.result["settings"]["epochs"] - 1 != before["best_epoch"]
         others = [
             key for key in found if key not in OWN and not key.startswith(("memory_", "transition_memory"))
         ]

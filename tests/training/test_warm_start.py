@@ -70,6 +70,15 @@ def test_validation_actions_may_be_trained_on_once_more(place: Path, model: str)
     assert run.evaluate() == pytest.approx(run.result["test"])
 
 
+def test_a_run_with_another_test_is_not_refitted(place: Path) -> None:
+    """Its test would be of other samples than the run's, in silence."""
+    ratios = {"split": {"RS": [0.8, 0.1, 0.1]}, "group_by": "user", "order": "TO", "mode": "full"}
+    before = served(place, "MQSATED", eval_args=ratios)
+    with pytest.raises(UserError, match="was tested by eval_args of its own"):
+        train(epochs_from=before.folder, split="train+valid", output_dir=place / "no")
+    assert not (place / "no").exists()
+
+
 def test_what_was_fitted_on_validation_is_kept_where_there_is_none(place: Path) -> None:
     served(place, "MQSATED")
     fitted = train(epochs_from=place / "MQSATED", memory_fit=True, output_dir=place / "fitted")

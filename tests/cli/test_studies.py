@@ -106,7 +106,14 @@ def test_a_second_benchmark_in_the_folder_is_refused(tmp_path: Path, chain: list
         (["sweep", "--param=tau", "--values=0.1,0"], "variant 'tau=0' on chain: tau is 0"),
         (["sweep", "--param=tau", "--values=0.1", "--tau=0.2"], "leave it out"),
         (["benchmark", "--seeds=one"], "--seeds has one"),
-        (["benchmark", "--refit", "--eval_args={'mode': 'uni100'}"], "but eval_args says otherwise"),
+        (
+            [
+                "benchmark",
+                "--refit",
+                "--eval_args={'split': {'LS': 'valid_and_test'}, 'order': 'TO', 'mode': 'uni9'}",
+            ],
+            "but eval_args says otherwise",
+        ),
         (["benchmark", "--jobs=0"], "--jobs has 0"),
         (["benchmark", "--models=Pop,Pop"], "variant 'Pop' is named twice"),
         (["benchmark", "--dataset=chain"], "dataset is chain, but each trial has its own; write --datasets"),

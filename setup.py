@@ -49,7 +49,7 @@ setup(
     package_data={
         "recbole_mqsa": ["py.typed"],
         "recbole_mqsa.experiments.report": ["published.csv", "templates/*.*", "templates/sections/*.*"],
-        YAML: ["*.yaml", "*/*.yaml", "preset/*/*/*.yaml", "preset/*/*.yaml"],
+        YAML: ["*.yaml", "*/*.yaml", "*/*/*.yaml", "preset/*/*/*.yaml"],
     },
     zip_safe=False,  # RecBole's Config opens the yaml files by path
     # From 3.12 on, constraints.txt takes RecBole from third_party/recbole, as the released wheel cannot be installed.

@@ -13,6 +13,7 @@ from ..settings.locations import FOLDER
 from .check import make_plan
 from .search import Search
 from .space import read_space
+from .start import default_space
 from .storage import require_optuna
 
 SEED = 19_937
@@ -47,8 +48,8 @@ def _has_space(variant: Variant) -> bool:
 
 
 def _search(study: Study, dataset: str, variant: Variant, trials: int) -> Search:
-    space = read_space(FOLDER / "tune" / f"{variant.name}.yaml")
     settings = {**study.settings, **variant.settings, "seed": SEED}
+    space = read_space(default_space(variant.name, settings.get("preset")))
     plan = make_plan(variant.model, dataset, space, settings, allow_unknown=study.allow_unknown)
     folder = study.folder / "tune" / dataset / variant.name
     search = Search(folder, plan, trials, study.jobs, seeds=0, resume=True)

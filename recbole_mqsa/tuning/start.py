@@ -62,7 +62,7 @@ def prepared(
     plan = make_plan(
         model,
         dataset,
-        read_space(default_space(model) if space is None else space),
+        read_space(default_space(model, merged.get("preset")) if space is None else space),
         {key: value for key, value in merged.items() if key != "model"},
         sampler,
         pruner,
@@ -124,14 +124,15 @@ def refuse_alone(storage: str | None, study: str | None, silent_after: float | N
     return None
 
 
-def default_space(model: str) -> Path:
-    """The space that comes with this package for a model.
+def default_space(model: str, preset: object = None) -> Path:
+    """The space that comes with this package for a model or variant, that of a preset if it has one of its own.
 
     Raises:
         UserError: there is none.
     """
-    file = FOLDER / "tune" / f"{model}.yaml"
-    if not file.is_file():
-        known = ", ".join(sorted(one.stem for one in file.parent.glob("*.yaml")))
-        raise UserError(f"there is no space for {model}; name one with --space (there are some for {known})")
-    return file
+    folder = FOLDER / "tune"
+    for file in (folder / str(preset) / f"{model}.yaml", folder / f"{model}.yaml"):
+        if file.is_file():
+            return file
+    known = ", ".join(sorted(one.stem for one in folder.glob("*.yaml")))
+    raise UserError(f"there is no space for {model}; name one with --space (there are some for {known})")

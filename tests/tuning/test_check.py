@@ -13,6 +13,7 @@ from recbole_mqsa.settings.locations import FOLDER
 from recbole_mqsa.tuning.check import make_plan, refused
 from recbole_mqsa.tuning.plan import Plan
 from recbole_mqsa.tuning.space import read_space
+from recbole_mqsa.tuning.start import default_space
 
 
 def plan(text: str, folder: Path, model: str = "MQSATED", **more: object) -> Plan:
@@ -70,8 +71,10 @@ def test_rules_are_asked_without_changing_the_settings() -> None:
     assert refused(base, {"query_windows": [1, 2], "alpha": [0.5, 0.5]}) is None and base["alpha"] == 0.5
 
 
-@pytest.mark.parametrize("file", sorted((FOLDER / "tune").glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted((FOLDER / "tune").rglob("*.yaml")), ids=lambda file: file.stem)
 def test_our_spaces_are_allowed_and_begin_with_the_models_own_settings(file: Path) -> None:
     (variant,) = named_variants([file.stem])
-    made = make_plan(variant.model, "ml-100k", read_space(file), variant.settings)
+    preset = {} if file.parent.name == "tune" else {"preset": file.parent.name}
+    made = make_plan(variant.model, "ml-100k", read_space(file), {**variant.settings, **preset})
+    assert file == default_space(file.stem, preset.get("preset"))
     assert made.starts_from_defaults, made.defaults

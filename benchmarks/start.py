@@ -2,9 +2,9 @@
 
     python benchmarks/start.py --data_path=../shared/datasets --dataset=ml-100k
 
-Each is started ``--repeats`` times, in turn, with its default settings; the figures are medians, in
-seconds of a clock, so nothing else should run on the machine. ``tune`` checks its plan in one process and trains in
-another, so it starts Python twice.
+Each is started ``--repeats`` times, in turn, with its default settings; the figures are medians, in seconds of a clock,
+so nothing else should run on the machine. ``tune`` checks its plan in one process and trains in another, so it starts
+Python twice.
 """
 
 from __future__ import annotations

@@ -164,14 +164,15 @@ def _of_runs(
     found: Json = {}
     for option, folder in (("init", init), ("epochs_from", epochs_from)):
         if folder is not None:
-            found.update(settings_of(Path(folder)))
+            theirs = settings_of(Path(folder))
+            found.update(theirs)
             refuse_other_model(option, Path(folder), found["model"], model or found["model"])
+            if option == "epochs_from" and split == "train+valid" and "eval_args" in theirs:
+                raise UserError(
+                    f"epochs_from {folder} was tested by eval_args of its own, but split=train+valid tests each "
+                    "user's last action among all items; name a run without eval_args"
+                )
     if epochs_from is not None:
-        if split == "train+valid" and "eval_args" in settings_of(Path(epochs_from)):
-            raise UserError(
-                f"epochs_from {epochs_from} was tested by eval_args of its own, but split=train+valid tests each "
-                "user's last action among all items; name a run without eval_args"
-            )
         found.update(epochs=chosen_epochs(Path(epochs_from)))
     return found
 

@@ -13,18 +13,13 @@ from ..settings.spec import ModelSpec, Rule
 from .ragged import halved_groups
 from .softmax import recommendation_loss, softmax_options
 
-
-def _is_alone(nproc: object, _: Settings) -> bool:
-    return nproc in (None, 1) and group.place() is None
-
-
 RULES: tuple[Rule, ...] = (
     *WITHOUT_SAMPLES,
     *NETWORK,
     *whole(1, "attention_groups"),
     *number("above 0 and below 1", lambda value: 0 < value < 1, "mask_ratio"),
     *number("from 0 to 1", lambda value: 0 <= value <= 1, "ft_ratio"),
-    ("nproc", _is_alone, "1, as each process would mask items of its own"),
+    ("nproc", lambda nproc, _: group.is_alone(nproc), "1, as each process would mask items of its own"),
 )
 
 

@@ -38,7 +38,7 @@ def _alpha_fits(alpha: float | list[float] | str, config: Settings) -> bool:
 def _is_sparse_possible(sparse: object, config: Settings) -> bool:
     """Whether no part of a step reads or sums all rows of the item embeddings."""
     by_rows = config["negatives"] != "full" and config["transition"] in ("ted", "none")
-    alone = config["nproc"] in (None, 1) and group.place() is None
+    alone = group.is_alone(config["nproc"])
     simple = config["learner"] == "adam" and not config["clip_grad_norm"]
     return sparse is False or (sparse is True and by_rows and alone and simple)
 

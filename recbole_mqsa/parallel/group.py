@@ -51,6 +51,11 @@ def place() -> Place | None:
     return here if here.world_size > 1 else None
 
 
+def is_alone(nproc: object) -> bool:
+    """Whether a run with this setting ``nproc`` is one process, by torchrun as well."""
+    return nproc in (None, 1) and place() is None
+
+
 _groups = itertools.count()
 
 

@@ -9,11 +9,10 @@ from ..errors import UserError
 from ..experiments.study import Study
 from ..experiments.trials import Variant
 from ..interfaces import Json
-from ..settings.locations import FOLDER
 from .check import make_plan
 from .search import Search
 from .space import read_space
-from .start import default_space
+from .start import default_space, own_space
 from .storage import require_optuna
 
 SEED = 19_937
@@ -44,7 +43,7 @@ def searches_of(study: Study, trials: int) -> Searches:
 
 
 def _has_space(variant: Variant) -> bool:
-    return (FOLDER / "tune" / f"{variant.name}.yaml").is_file()
+    return own_space(variant.name) is not None
 
 
 def _search(study: Study, dataset: str, variant: Variant, trials: int) -> Search:

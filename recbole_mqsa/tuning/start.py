@@ -124,15 +124,23 @@ def refuse_alone(storage: str | None, study: str | None, silent_after: float | N
     return None
 
 
+SPACES = FOLDER / "tune"
+
+
+def own_space(name: str, preset: object = None) -> Path | None:
+    """The space that comes with this package for a model or variant, that of a preset if it has one; None without."""
+    files = (SPACES / str(preset) / f"{name}.yaml", SPACES / f"{name}.yaml")
+    return next((file for file in files if file.is_file()), None)
+
+
 def default_space(model: str, preset: object = None) -> Path:
-    """The space that comes with this package for a model or variant, that of a preset if it has one of its own.
+    """The space of :func:`own_space`.
 
     Raises:
         UserError: there is none.
     """
-    folder = FOLDER / "tune"
-    for file in (folder / str(preset) / f"{model}.yaml", folder / f"{model}.yaml"):
-        if file.is_file():
-            return file
-    known = ", ".join(sorted(one.stem for one in folder.glob("*.yaml")))
-    raise UserError(f"there is no space for {model}; name one with --space (there are some for {known})")
+    file = own_space(model, preset)
+    if file is None:
+        known = ", ".join(sorted(one.stem for one in SPACES.glob("*.yaml")))
+        raise UserError(f"there is no space for {model}; name one with --space (there are some for {known})")
+    return file

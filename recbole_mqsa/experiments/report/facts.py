@@ -185,7 +185,7 @@ def _sizes(results: Results, dataset: str) -> str:
 
 def _sweeps(results: Results, style_of: dict[str, Style]) -> list[Picture]:
     study = results.plan.get("study") or {}
-    if study.get("kind") != "sweep":
+    if results.kind != "sweep":
         return []
     param, values = str(study["param"]), study["values"]
     return _pictures(

@@ -112,6 +112,11 @@ class Results:
     refit: Results | None = None
 
     @property
+    def kind(self) -> str:
+        """What the study is called where it is no benchmark, such as 'ablation'; else empty."""
+        return kind(self.plan)
+
+    @property
     def proposed(self) -> str:
         """The name of the variant whose improvement is reported, whether or not it is in the plan."""
         return proposed(self.plan)
@@ -140,7 +145,12 @@ class Results:
 
 def proposed(plan: Json) -> str:
     """The variant of a plan whose improvement is reported."""
-    return PROPOSED_IN.get((plan.get("study") or {}).get("kind", ""), PROPOSED)
+    return PROPOSED_IN.get(kind(plan), PROPOSED)
+
+
+def kind(plan: Json) -> str:
+    """What a plan calls its study; empty for a benchmark."""
+    return str((plan.get("study") or {}).get("kind", ""))
 
 
 def baselines(variants: Iterable[Variant], proposed: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...interfaces import Json
-from ..trials import Trial
+from ..trials import REFIT, Trial
 from .formatting import MISSING, listing, metric_label, plural
 from .published import SOURCE
 from .results import SIGNIFICANT, Column, Comparison, Results, baselines, by_variant, parts
@@ -40,12 +40,12 @@ def title(results: Results) -> str:
     models = listing(list(dict.fromkeys(variant.model for variant in results.variants)))
     where = plural(len(results.datasets), "data set")
     study = results.plan.get("study") or {}
-    where += ", trained on the validation part as well" if study.get("kind") == "refit" else ""
-    if study.get("kind") == "sweep":
+    where += ", trained on the validation part as well" if results.kind == REFIT else ""
+    if results.kind == "sweep":
         return f"{models}: {plural(len(study['values']), 'value')} of {study['param']} on {where}"
-    if study.get("kind") == "ablation":
+    if results.kind == "ablation":
         return f"{models}: ablation with {plural(len(names), 'variant')} on {where}"
-    if study.get("kind") == "ladder":
+    if results.kind == "ladder":
         return f"{models}: {plural(len(names) - 1, 'part')} added one after another on {where}"
     if results.proposed in names and len(names) > 1:
         return f"{results.proposed} against {plural(len(results.rivals), other(results))} on {where}"
@@ -103,7 +103,7 @@ def table_notes(results: Results) -> list[str]:
     ]
     if any(len(trials) > sum(trial.finished for trial in trials) > 0 for trials in variants):
         notes.append("“n of m seeds” beside a name: only n are finished, and the means are over those.")
-    notes += [REFIT_NOTE] if (results.plan.get("study") or {}).get("kind") == "refit" else []
+    notes += [REFIT_NOTE] if results.kind == REFIT else []
     return [
         *(*notes, *tuning_notes(results.plan), *_test_notes(results), *knowledge_notes(results)),
         *published_notes(results),
@@ -112,7 +112,7 @@ def table_notes(results: Results) -> list[str]:
 
 def knowledge_notes(results: Results) -> list[str]:
     """Which variants know the validation part at test although the others did not learn from it."""
-    if (results.plan.get("study") or {}).get("kind") == "refit":
+    if results.kind == REFIT:
         return []
     counting = {
         trial.variant.name: trial.result["settings"]["count_validation"]

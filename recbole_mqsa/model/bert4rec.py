@@ -48,17 +48,21 @@ class BERT4RecWhole(BERT4Rec):
         sequences, lengths = self._followed_by(interaction[self.POS_ITEM_ID], interaction)
         masked = self._drawn(lengths, sequences.size(1))
         inputs = sequences.masked_fill(masked, self.mask_token)
-        number_of = halved_groups(lengths, sequences.size(1), self.groups)
-        states, targets = [], []
+        states = self._states(inputs, lengths, masked)
+        return recommendation_loss(self._with_one(states), sequences[masked], self._items(), **self.softmax)
+
+    def _states(self, inputs: Tensor, lengths: Tensor, places: Tensor) -> Tensor:
+        """[P, D] the states of ``inputs`` [B, W] at the P ``places`` [B, W], row by row, in groups of similar length."""
+        number_of = halved_groups(lengths, inputs.size(1), self.groups)
+        place = torch.arange(places.numel(), device=places.device).view_as(places)
+        states, at = [], []
         for one in number_of.unique():
             rows = number_of == one
             longest = int(lengths[rows].max())
-            places = masked[rows, :longest]
-            states.append(self.forward(inputs[rows, :longest])[places])
-            targets.append(sequences[rows, :longest][places])
-        return recommendation_loss(
-            self._with_one(torch.cat(states)), torch.cat(targets), self._items(), **self.softmax
-        )
+            chosen = places[rows, :longest]
+            states.append(self.forward(inputs[rows, :longest])[chosen])
+            at.append(place[rows, :longest][chosen])
+        return torch.cat(states)[torch.cat(at).argsort()]
 
     def _followed_by(self, items: Tensor, interaction: Batch) -> tuple[Tensor, Tensor]:
         """[B, W] the inputs, each with one of ``items`` [B] after its newest item, and [B] their lengths."""
@@ -82,8 +86,8 @@ class BERT4RecWhole(BERT4Rec):
         """[B, D + 1] and [I + 1, D + 1], whose products are the scores of all items, padding first."""
         masks = torch.full_like(interaction[self.ITEM_SEQ_LEN], self.mask_token)
         sequences, lengths = self._followed_by(masks, interaction)
-        states = self.gather_indexes(self.forward(sequences), lengths - 1)
-        return self._with_one(states), self._items()
+        newest = torch.arange(sequences.size(1), device=lengths.device) == lengths[:, None] - 1
+        return self._with_one(self._states(sequences, lengths, newest)), self._items()
 
     def _items(self) -> Tensor:
         """[I + 1, D + 1] the embeddings without that of the mask, each with its bias."""

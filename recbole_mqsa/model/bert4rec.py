@@ -52,7 +52,7 @@ class BERT4RecWhole(BERT4Rec):
         return recommendation_loss(self._with_one(states), sequences[masked], self._items(), **self.softmax)
 
     def _states(self, inputs: Tensor, lengths: Tensor, places: Tensor) -> Tensor:
-        """[P, D] the states of ``inputs`` [B, W] at the P ``places`` [B, W], row by row, in groups of similar length."""
+        """[P, D] the states of ``inputs`` [B, W] at the P ``places`` [B, W], row by row, in groups of like length."""
         number_of = halved_groups(lengths, inputs.size(1), self.groups)
         place = torch.arange(places.numel(), device=places.device).view_as(places)
         states, at = [], []

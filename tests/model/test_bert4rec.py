@@ -55,7 +55,9 @@ def test_it_is_one_of_our_models() -> None:
 
 @pytest.mark.parametrize("width", [None, T])
 @pytest.mark.parametrize("groups", [1, 3])
-def test_the_oldest_item_leaves_a_full_input_alone(model: BERT4RecWhole, groups: int, width: int | None) -> None:
+def test_the_oldest_item_leaves_a_full_input_alone(
+    model: BERT4RecWhole, groups: int, width: int | None
+) -> None:
     model.groups = groups
     rows = [[1, 2, 3], [4], [1, 2, 3, 4, 5, 6], [7, 6, 5, 4, 3]]
     scores = model.full_sort_predict(batch(*rows, width=width))

@@ -23,6 +23,8 @@ from .space import read_space
 from .storage import require_optuna
 
 ENGINES = ("optuna", "ray")
+SPACES = FOLDER / "tune"
+"""The spaces that come with this package; those of a preset are in a folder of its name."""
 SpaceLike = Union[str, "os.PathLike[str]", Mapping[str, object]]
 
 
@@ -122,9 +124,6 @@ def refuse_alone(storage: str | None, study: str | None, silent_after: float | N
         if value is not None:
             raise UserError(f"--{name} is of a search by several machines; name their storage with --storage")
     return None
-
-
-SPACES = FOLDER / "tune"
 
 
 def own_space(name: str, preset: object = None) -> Path | None:

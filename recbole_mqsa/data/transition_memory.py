@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import sparse
 
 from .sequences import flatten_spans
-from .transition_counts import count_transitions, pairs_within
+from .transition_counts import count_transitions
 
 LEFT = 1e-9
 """A smaller share of an item's count, once the user's own are taken out, is what rounding leaves of none."""
+
+
+class OwnActions(NamedTuple):
+    """Those of a batch's users in training that are with items asked, [N] each.
+
+    Args:
+        place: of user and item among those asked.
+        flat: flat index.
+        later: how many actions of the user follow.
+    """
+
+    place: np.ndarray
+    flat: np.ndarray
+    later: np.ndarray
 
 
 class TransitionMemory:
@@ -24,6 +40,11 @@ class TransitionMemory:
         begin, end: [users] first and last training action of each user that count; ``end < begin`` where none does.
         n_items: I + 1, padding included.
         time_span, time_decay: of the counts.
+
+    Attributes:
+        counts: [I + 1, I + 1] a.
+        totals: [I + 1] the sum of each row.
+        followed: [time_span + 1] what an action with so many later ones adds to its item's total.
     """
 
     def __init__(
@@ -40,6 +61,7 @@ class TransitionMemory:
         some = end >= begin
         self.counts = count_transitions(items, begin[some], end[some], n_items, time_span, time_decay)
         self.totals = np.asarray(self.counts.sum(1)).ravel()
+        self.followed = np.append(0.0, np.cumsum(time_decay ** np.arange(time_span)))
 
     def evidence(
         self,
@@ -67,34 +89,30 @@ class TransitionMemory:
         asked, place = np.unique(row * self.n_items + items[index], return_inverse=True)
         weight = np.bincount(place, recency ** (end[row] - 1 - index), len(asked))
         head = asked % self.n_items
-        own = None if users is None or not len(asked) else self._own_pairs(users, asked)
-        total = self.totals[head]
-        left = total if own is None else total - np.bincount(own[0], own[2], len(asked))
+        total = left = self.totals[head]
+        own = None if users is None or not len(asked) else self._own_actions(users, asked)
+        if own is not None:
+            pairs = self.followed[np.minimum(own.later, self.time_span)]
+            left = total - np.bincount(own.place, pairs, len(asked))
         share = np.divide(weight, left, out=np.zeros(len(asked)), where=left > LEFT * total)
         bounds = np.searchsorted(asked, np.arange(len(begin) + 1) * self.n_items)
         kind = self.counts.indices.dtype  # or all counts would be copied to the wider one
         entries = share, head.astype(kind), bounds.astype(kind)
         found = sparse.csr_matrix(entries, shape=(len(begin), self.n_items)) @ self.counts
-        if own is not None and len(own[0]) and not history_left_out:
-            at, tail, count = own
-            own_part = sparse.coo_matrix((share[at] * count, (asked[at] // self.n_items, tail)), found.shape)
-            found = found - own_part.tocsr()
+        if own is not None and not history_left_out:
+            for distance in range(1, self.time_span + 1):
+                some = own.later >= distance
+                place, tail = own.place[some], self.items[own.flat[some] + distance]
+                part = share[place] * self.time_decay ** (distance - 1)
+                found = found - sparse.csr_matrix((part, (asked[place] // self.n_items, tail)), found.shape)
             np.maximum(found.data, 0.0, out=found.data)  # below 0 by rounding
         return found
 
-    def _own_pairs(self, users: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The users' own counted pairs from the items asked: place among these, tail and weight, [pairs] each."""
+    def _own_actions(self, users: np.ndarray, asked: np.ndarray) -> OwnActions:
+        """The users' own training actions that are with the items asked."""
         begin, end = self.begin[users], np.maximum(self.end[users], self.begin[users] - 1)
         index, row = flatten_spans(begin, end + 1)
-        item = self.items[index]
-        key = row * self.n_items + item
+        key = row * self.n_items + self.items[index]
         place = np.minimum(np.searchsorted(asked, key), len(asked) - 1)
         known = asked[place] == key
-        last = np.cumsum(end + 1 - begin) - 1
-        places, tails, weights = [], [], []
-        for distance, head, tail in pairs_within(last - (end - begin), last, self.time_span):
-            some = known[head]
-            places.append(place[head[some]])
-            tails.append(item[tail[some]])
-            weights.append(np.full(int(some.sum()), self.time_decay ** (distance - 1)))
-        return np.concatenate(places), np.concatenate(tails), np.concatenate(weights)
+        return OwnActions(place[known], index[known], (end[row] - index)[known])

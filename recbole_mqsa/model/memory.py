@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from ..errors import UserError
@@ -115,15 +116,23 @@ class Memory:
         Args:
             begin, end, users, items, history_left_out: see :meth:`.protocols.FollowsHistories.evidence`.
         """
+        found, values = self._raised(begin, end, users, items, history_left_out)
+        rows = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
+        return Bonus(*map(torch.from_numpy, (rows, found.indices.astype(np.int64), values)))
+
+    def _raised(
+        self,
+        begin: np.ndarray,
+        end: np.ndarray,
+        users: np.ndarray | None,
+        items: np.ndarray | None,
+        history_left_out: bool,
+    ) -> tuple[sparse.csr_matrix, np.ndarray]:
+        """The evidence after histories, and what each of its entries adds to a score, float32."""
         asked = self.numbers.items, self.numbers.recency
         found = self.source.evidence(begin, end, users, *asked, items, history_left_out)
-        rows = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
         values = self.numbers.strength * np.log1p(self.numbers.scale * found.data)
-        return Bonus(
-            torch.from_numpy(rows),
-            torch.from_numpy(found.indices.astype(np.int64)),
-            torch.from_numpy(values.astype(np.float32)),
-        )
+        return found, values.astype(np.float32)
 
     def add(self, scores: Tensor, samples: Batch, repeated: bool = False) -> Tensor:
         """Scores [B, I + 1] with the bonus of their samples; of -inf nothing becomes more.
@@ -135,21 +144,23 @@ class Memory:
         """
         scores = scores.contiguous()
         place, values = self._flat(scores, samples, repeated)
-        scores.view(-1).scatter_add_(0, place.long(), values.to(scores.dtype))
+        scores.view(-1).index_add_(0, place, values.to(scores.dtype))
         return scores
 
     def _flat(self, scores: Tensor, samples: Batch, repeated: bool) -> tuple[Tensor, Tensor]:
-        key = self.dataset.histories_of(samples)[1].tobytes() if repeated else b""
+        histories = self.dataset.histories_of(samples)
+        key = histories[1].tobytes() if repeated else b""
         if key in self._known:
             return self._known[key]
-        rows, items, values = self.bonus(samples)
-        flat = rows * scores.size(1) + items
-        held = flat.int().to(scores.device), values.to(scores.device)
-        if repeated and self._held + len(flat) <= REPEATED and scores.numel() < 2**31:
-            self._known[key] = held
-            self._held += len(flat)
-            return held
-        return flat.to(scores.device), held[1]
+        found, values = self._raised(*histories, None, self.mask_seen)
+        kind = np.int32 if scores.numel() < 2**31 else np.int64
+        first = np.arange(len(scores), dtype=kind) * scores.size(1)
+        place = found.indices + np.repeat(first, np.diff(found.indptr))
+        added = torch.from_numpy(place).to(scores.device), torch.from_numpy(values).to(scores.device)
+        if repeated and self._held + len(place) <= REPEATED and place.dtype == np.int32:
+            self._known[key] = added
+            self._held += len(place)
+        return added
 
 
 def attach_memory(model: M, config: Settings, dataset: object) -> M:

@@ -20,12 +20,12 @@ class OwnActions(NamedTuple):
     Args:
         place: of user and item among those asked.
         flat: flat index.
-        later: how many actions of the user follow.
+        pairs: how many later actions of the user count with it, at most ``time_span``.
     """
 
     place: np.ndarray
     flat: np.ndarray
-    later: np.ndarray
+    pairs: np.ndarray
 
 
 class TransitionMemory:
@@ -44,7 +44,7 @@ class TransitionMemory:
     Attributes:
         counts: [I + 1, I + 1] a.
         totals: [I + 1] the sum of each row.
-        followed: [time_span + 1] what an action with so many later ones adds to its item's total.
+        followed: [time_span + 1] what an action with so many pairs adds to its item's total.
     """
 
     def __init__(
@@ -92,19 +92,20 @@ class TransitionMemory:
         total = left = self.totals[head]
         own = None if users is None or not len(asked) else self._own_actions(users, asked)
         if own is not None:
-            pairs = self.followed[np.minimum(own.later, self.time_span)]
-            left = total - np.bincount(own.place, pairs, len(asked))
+            left = total - np.bincount(own.place, self.followed[own.pairs], len(asked))
         share = np.divide(weight, left, out=np.zeros(len(asked)), where=left > LEFT * total)
         bounds = np.searchsorted(asked, np.arange(len(begin) + 1) * self.n_items)
         kind = self.counts.indices.dtype  # or all counts would be copied to the wider one
         entries = share, head.astype(kind), bounds.astype(kind)
         found = sparse.csr_matrix(entries, shape=(len(begin), self.n_items)) @ self.counts
-        if own is not None and not history_left_out:
-            for distance in range(1, self.time_span + 1):
-                some = own.later >= distance
-                place, tail = own.place[some], self.items[own.flat[some] + distance]
-                part = share[place] * self.time_decay ** (distance - 1)
-                found = found - sparse.csr_matrix((part, (asked[place] // self.n_items, tail)), found.shape)
+        if own is not None and len(own.place) and not history_left_out:
+            further, action = flatten_spans(np.zeros_like(own.pairs), own.pairs)
+            place, tail = own.place[action], self.items[own.flat[action] + 1 + further]
+            count = self.time_decay**further
+            own_part = sparse.csr_matrix(
+                (share[place] * count, (asked[place] // self.n_items, tail)), found.shape
+            )
+            found = found - own_part
             np.maximum(found.data, 0.0, out=found.data)  # below 0 by rounding
         return found
 
@@ -115,4 +116,4 @@ class TransitionMemory:
         key = row * self.n_items + self.items[index]
         place = np.minimum(np.searchsorted(asked, key), len(asked) - 1)
         known = asked[place] == key
-        return OwnActions(place[known], index[known], (end[row] - index)[known])
+        return OwnActions(place[known], index[known], np.minimum(end[row] - index, self.time_span)[known])

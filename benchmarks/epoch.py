@@ -109,9 +109,7 @@ def report(medians: dict[str, Figures]) -> None:
 
 
 def main() -> None:
-    parser = harness.parser(__doc__)
-    parser.add_argument("--dataset", default="ml-100k")
-    parser.add_argument("--data_path", default="dataset/")
+    parser = harness.parser(__doc__, of_data=True)
     parser.add_argument("--fraction", type=float, default=0.25, help="fraction of RecBole's batches to time")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)

@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import harness
-from harness import Figures, in_own_process, write_record
+from harness import Figures, in_own_process, train_one_epoch, write_record
 
 LENGTH, PEOPLE, TOP = 9, 33, 20
 
@@ -90,9 +88,7 @@ def fewest(contenders: dict[str, Callable], rows: list, repeats: int) -> dict[st
 
 
 def main() -> None:
-    parser = harness.parser(__doc__)
-    parser.add_argument("--data_path", default="dataset/")
-    parser.add_argument("--dataset", default="ml-100k")
+    parser = harness.parser(__doc__, of_data=True)
     parser.add_argument("--repeats", type=int, default=150)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -101,16 +97,7 @@ def main() -> None:
         print(json.dumps(measure(given.one, given.repeats, given.threads)))
         return
     with tempfile.TemporaryDirectory() as place:
-        settings = {
-            "data_path": given.data_path,
-            "dataset": given.dataset,
-            "epochs": 1,
-            "show_progress": False,
-            "transition_memory": 0.5,
-            "output_dir": f"{place}/run",
-        }
-        words = [f"--{name}={value}" for name, value in settings.items()]
-        subprocess.run([sys.executable, "-m", "recbole_mqsa", *words], check=True, stdout=subprocess.DEVNULL)
+        train_one_epoch(f"{place}/run", given, show_progress=False, transition_memory=0.5)
         figures = in_own_process(
             f"--one={place}/run", f"--repeats={given.repeats}", f"--threads={given.threads}"
         )

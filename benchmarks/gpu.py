@@ -83,9 +83,7 @@ def report_losses(compared: Figures) -> None:
 
 
 def main() -> None:
-    parser = harness.parser(__doc__)
-    parser.add_argument("--dataset", default="ml-100k")
-    parser.add_argument("--data_path", default="dataset/")
+    parser = harness.parser(__doc__, of_data=True)
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--fraction", type=float, default=1.0, help="fraction of RecBole's batches to time")
     parser.add_argument("--repeats", type=int, default=3)

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import harness
 from harness import peak_mb, write_record
 
 NUMBERS = {"transition_memory": 0.5}
@@ -75,14 +76,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--dataset", default="ml-100k")
-    parser.add_argument("--data_path", default="dataset/")
+    parser = harness.parser(__doc__, of_data=True)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--output", help="file for the figures as JSON")
     arguments = parser.parse_args()
     figures = measure(arguments)
     medians = {name: statistics.median(values) for name, values in figures["seconds"].items()}

@@ -16,9 +16,7 @@ from harness import write_record
 
 
 def main() -> None:
-    parser = harness.parser(__doc__)
-    parser.add_argument("--dataset", default="ml-100k")
-    parser.add_argument("--data_path", default="dataset/")
+    parser = harness.parser(__doc__, of_data=True)
     parser.add_argument("--most", type=int, default=12, help="number of operations to name")
     arguments = parser.parse_args()
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness import Figures, in_own_process, peak_mb, write_record
+from harness import Figures, in_own_process, peak_mb, train_one_epoch, write_record
 
 
 def timed(once: Callable[[], object], repeats: int) -> Figures:
@@ -123,10 +122,8 @@ def show(figures: Figures) -> None:
 
 
 def main() -> None:
-    parser = harness.parser(__doc__)
+    parser = harness.parser(__doc__, of_data=True)
     parser.add_argument("--run", help="a trained run, in place of a new one")
-    parser.add_argument("--data_path", default="dataset/")
-    parser.add_argument("--dataset", default="ml-100k")
     parser.add_argument("--topk", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -137,15 +134,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = given.run or f"{place}/run"
         if not given.run:
-            words = [
-                f"--data_path={given.data_path}",
-                f"--dataset={given.dataset}",
-                "--epochs=1",
-                f"--output_dir={folder}",
-            ]
-            subprocess.run(
-                [sys.executable, "-m", "recbole_mqsa", *words], check=True, stdout=subprocess.DEVNULL
-            )
+            train_one_epoch(folder, given)
         figures = in_own_process(f"--one={folder}", f"--topk={given.topk}", f"--repeats={given.repeats}")
     show(figures)
     if figures["same_lists"] < 0.999:

@@ -26,7 +26,9 @@ from .atomic import locked, write_text
 from .logs import LOG
 
 CHECKPOINT, RESULT, CHECKSUM = "checkpoint.pth", "result.json", "checksum"
-WRITTEN = (CHECKPOINT, RESULT, "state.pth", "ids.npz", "epochs.csv", "epochs.png", "ranks.npz")
+STATE, FORMER = "state.pth", "state.former.pth"
+"""Where a run goes on: its last state and the one before."""
+WRITTEN = (CHECKPOINT, RESULT, STATE, FORMER, "ids.npz", "epochs.csv", "epochs.png", "ranks.npz")
 """The files of a run, besides its log."""
 
 
@@ -66,7 +68,7 @@ def claimed(
         try:
             yield folder
         except UserError:
-            if not any((folder / name).exists() for name in (CHECKPOINT, "state.pth")):
+            if not any((folder / name).exists() for name in (CHECKPOINT, STATE, FORMER)):
                 shutil.rmtree(folder, ignore_errors=True) if new else (folder / LOG).unlink(missing_ok=True)
             raise
 

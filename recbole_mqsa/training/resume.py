@@ -20,13 +20,12 @@ from ..interfaces import Json, Loader, Settings
 from ..parallel import group
 from ..runs.atomic import write_whole
 from ..runs.checkpoints import safe_load
-from ..runs.folder import CHECKPOINT
+from ..runs.folder import CHECKPOINT, FORMER, STATE
 from ..runs.plain import convert, pack_leaf, plain, unpack
 from ..runs.provenance import peak_memory_bytes
 from ..settings.compare import differing
 from .trainer import RunTrainer
 
-STATE, FORMER = "state.pth", "state.former.pth"
 SECONDS = 30.0
 """A state is written at most this often, as writing it may take longer than an epoch."""
 _COUNTERS = ("cur_step", "best_valid_score", "best_valid_result", "train_loss_dict", "history")

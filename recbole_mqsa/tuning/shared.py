@@ -24,10 +24,9 @@ from ..experiments.report.formatting import plural
 from ..experiments.schedule import POLL_SECONDS, Queue, Running
 from ..interfaces import Json
 from ..runs.atomic import locked
-from ..runs.folder import WRITTEN
+from ..runs.folder import FORMER, STATE, WRITTEN
 from ..runs.logs import LOG
 from ..settings.config import Config
-from ..training.resume import FORMER, STATE
 from .address import Unreachable, check_address, handed_over, hidden, open_address, placed, shown, steadily
 from .claim import Claim
 from .record import folder_of

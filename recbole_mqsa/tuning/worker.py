@@ -13,9 +13,8 @@ from ..experiments.schedule import command_of
 from ..interfaces import Json
 from ..parallel.launch import end_with_parent
 from ..runs.atomic import wait_until_free
-from ..runs.folder import CHECKPOINT
+from ..runs.folder import CHECKPOINT, FORMER, STATE
 from ..settings.config import Config
-from ..training.resume import FORMER, STATE
 from ..training.run import Run, run
 from .address import Unreachable, taken_over
 from .engine import Engine, GivenUp

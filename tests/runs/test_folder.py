@@ -78,6 +78,16 @@ def test_what_is_refused_leaves_no_folder_and_anything_else_stays(tmp_path: Path
     assert [path.name for path in mine.iterdir() if not path.name.startswith(".")] == ["notes.txt"]
 
 
+@pytest.mark.parametrize("kept", ["state.pth", "state.former.pth", "checkpoint.pth"])
+def test_a_refused_resume_keeps_the_folder_a_run(tmp_path: Path, kept: str) -> None:
+    for name in ("run.log", kept):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match="other settings"), claimed("m", "d", tmp_path, resume=True):
+        raise UserError("begun with other settings")
+    with claimed("m", "d", tmp_path, resume=True):
+        assert (tmp_path / "run.log").exists()
+
+
 def test_a_run_that_another_process_writes_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

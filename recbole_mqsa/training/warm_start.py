@@ -55,8 +55,9 @@ def settings_of(folder: Path) -> Json:
     """
     _finished(folder)
     given = given_settings(safe_load(folder / CHECKPOINT)["config"])
-    anyway = Config(given["model"], given["dataset"])
-    own = {"model", "dataset"}
+    own = ("model", "dataset", "preset")
+    named = {key: given[key] for key in own if key in given}
+    anyway = Config(command_line=named)  # what its preset says by now is no setting of the run
     return {
         key: value
         for key, value in given.items()

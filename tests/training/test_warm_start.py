@@ -70,6 +70,15 @@ def test_validation_actions_may_be_trained_on_once_more(place: Path, model: str)
     assert run.evaluate() == pytest.approx(run.result["test"])
 
 
+def test_what_overrides_a_preset_stays_though_it_is_the_default(place: Path) -> None:
+    """A setting is given or not by comparison with what the run's preset says, not with what holds without one."""
+    given = {"distillation_heads": 256, "lambda_kd": 0.2}  # without a preset 256, in this one 0
+    before = served(place, "MQSATED", preset="paper", **given)
+    run = train(epochs_from=before.folder, split="train+valid", output_dir=place / "refit-preset")
+    assert {key: run.config[key] for key in given} == given
+    assert (run.config["preset"], run.config["adam_epsilon"]) == ("paper", "tensorflow")
+
+
 def test_a_run_with_another_test_is_not_refitted(place: Path) -> None:
     """Its test would be of other samples than the run's, in silence."""
     ratios = {"split": {"RS": [0.8, 0.1, 0.1]}, "group_by": "user", "order": "TO", "mode": "full"}

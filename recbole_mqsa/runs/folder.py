@@ -28,7 +28,19 @@ from .logs import LOG
 CHECKPOINT, RESULT, CHECKSUM = "checkpoint.pth", "result.json", "checksum"
 STATE, FORMER = "state.pth", "state.former.pth"
 """Where a run goes on: its last state and the one before."""
-WRITTEN = (CHECKPOINT, RESULT, STATE, FORMER, "ids.npz", "epochs.csv", "epochs.png", "ranks.npz")
+FORMER_RESULT = "result.former.json"
+"""The result of a finished run while it goes on with more epochs."""
+WRITTEN = (
+    CHECKPOINT,
+    RESULT,
+    FORMER_RESULT,
+    STATE,
+    FORMER,
+    "ids.npz",
+    "epochs.csv",
+    "epochs.png",
+    "ranks.npz",
+)
 """The files of a run, besides its log."""
 
 
@@ -132,6 +144,13 @@ def write_result(folder: Path, result: Json) -> None:
     """Write ``result.json``, whole or not at all: its presence means that the run is finished."""
     whole = {**result, CHECKSUM: checksum(result)}
     write_text(folder / RESULT, json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+    (folder / FORMER_RESULT).unlink(missing_ok=True)
+
+
+def set_result_aside(folder: Path) -> None:
+    """Make a finished run that goes on an unfinished one, as its checkpoint may soon be of a later epoch."""
+    if (folder / RESULT).exists():
+        os.replace(folder / RESULT, folder / FORMER_RESULT)
 
 
 def checksum(result: Json) -> str:

@@ -37,13 +37,13 @@ def users(config: Settings, evaluated: Mapping[str, Loader]) -> Json:
     return counted
 
 
-def seconds(history: Sequence[Json], preparation: float, test: float) -> dict[str, float]:
+def seconds(history: Sequence[Json], preparation: float, **later: float) -> dict[str, float]:
     """How long each stage took; training and validation summed over all epochs, those before an interruption too."""
     return {
         "preparation": preparation,
         "training": sum(row["train_seconds"] for row in history),
         "validation": sum(row.get("valid_seconds", 0.0) for row in history),
-        "test": test,
+        **later,
     }
 
 

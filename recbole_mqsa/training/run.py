@@ -152,6 +152,8 @@ def run(
         interval = config["state_interval"] if state_interval is None else state_interval
         state = Resume(folder, config, started, SECONDS if interval is None else interval)
         state.load(trainer, train_data)
+        if group.is_main():
+            run_folder.set_result_aside(folder)
         trainer.before_epoch = lambda epoch: _keep(folder, state, trainer, train_data, tracker, epoch)
         prepared = time.perf_counter()
         valid, history = _fitted(trainer, loaders, state, callback)
@@ -161,6 +163,8 @@ def run(
         start = time.perf_counter()
         tested = trainer.evaluate(test_data, show_progress=config["show_progress"]) if test else None
         seconds = {"preparation": prepared - begun, "test": time.perf_counter() - start}
+        if "memory" in fitted:
+            seconds["memory_fit"] = fitted["memory"]["seconds"]
         trainer.tensorboard.close()
 
         result = {

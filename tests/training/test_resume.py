@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from helpers.chain import write_chain
 from helpers.runs import Killed, kill_after, without_seconds
 
 from recbole_mqsa.errors import UserError
+from recbole_mqsa.runs.folder import FORMER, STATE
 from recbole_mqsa.settings.config import Config
 from recbole_mqsa.training.build import build_dataset, build_loaders, build_model, build_trainer
-from recbole_mqsa.training.resume import FORMER, STATE, Resume
-from recbole_mqsa.training.run import Run, run
+from recbole_mqsa.training.resume import Resume
+from recbole_mqsa.training.run import Run, read_run, run
 
 SMALL = {
     "epochs": 6, "stopping_step": 3, "train_batch_size": 128, "show_progress": False, "state": "ERROR",
@@ -127,3 +129,25 @@ def test_a_short_epoch_is_not_slowed_by_its_state(home: Path) -> None:
     broken_off(home / "run", config(home, "MQSATED"), 3, interval=3600.0)
     state = torch.load(home / "run" / STATE, weights_only=True)
     assert state["epoch"] == 1  # the first is written at once, the second after an hour
+
+
+def test_a_finished_run_that_goes_on_is_finished_no_more(home: Path) -> None:
+    """Its checkpoint may be of a later epoch than its result, until it has ended again."""
+    folder = home / "run"
+    first = run(config(home, "MQSATED", epochs=2), folder)
+    broken_off(folder, config(home, "MQSATED"), 3)
+    assert json.loads((folder / "result.former.json").read_text())["test"] == first.result["test"]
+    with pytest.raises(UserError, match="holds no finished run"):
+        read_run(folder)
+    whole = run(config(home, "MQSATED"), home / "whole")
+    assert record(run(config(home, "MQSATED"), folder, resume=True).result) == record(whole.result)
+    assert not (folder / "result.former.json").exists()
+
+
+def test_what_keeps_a_finished_run_from_going_on_leaves_it_finished(home: Path) -> None:
+    first = run(config(home, "MQSATED", epochs=2), home / "run")
+    (home / "other").mkdir()
+    write_chain(home / "other", certainty=0.5)
+    with pytest.raises(UserError, match="the data are not those"):
+        run(config(home / "other", "MQSATED"), home / "run", resume=True)
+    assert read_run(home / "run").result["test"] == first.result["test"]

@@ -22,7 +22,7 @@ class Cost:
         flops: floating-point operations in matrix products to score one user.
         epoch_seconds: training of an epoch, without validation.
         best_seconds: training and validation up to the epoch that was tested.
-        total_seconds: training and validation until it stopped.
+        total_seconds: training and validation until it stopped, and the fit of a memory.
         epochs: how many were trained.
         best_epoch: the one that was tested, from 0.
         process_bytes, gpu_bytes: peak memory.
@@ -40,6 +40,11 @@ class Cost:
     gpu_bytes: float | None
 
 
+def _total(result: Json) -> float:
+    fit = (result.get("memory") or {}).get("seconds", 0.0)
+    return float(result["seconds"]["training"] + result["seconds"]["validation"] + fit)
+
+
 def _per_epoch(result: Json) -> float | None:
     return result["seconds"]["training"] / result["epochs_run"] if result["epochs_run"] else None
 
@@ -48,7 +53,7 @@ MEASURES: dict[str, Callable[[Json], float | None]] = {
     "parameters": lambda result: result.get("parameters"),
     "flops": lambda result: result.get("flops"),
     "epoch_seconds": _per_epoch,
-    "total_seconds": lambda result: result["seconds"]["training"] + result["seconds"]["validation"],
+    "total_seconds": _total,
     "epochs": lambda result: result["epochs_run"],
     "best_epoch": lambda result: result["best_epoch"],
     "process_bytes": lambda result: result["peak_memory_bytes"].get("process"),

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
-PLAN = "plan"
+PLAN, DATA = "plan", "data"
+"""User attributes of a study."""
 FIGURES = ("value", "best_epoch", "epochs", "seconds")
 """What a trial records of itself when it ends."""
 
@@ -44,12 +45,13 @@ class Engine:
     Args:
         place: where it is kept.
         plan: what it has to be; None takes what is there, as a trial does.
+        data: a fingerprint of the data; None where they are not there yet.
 
     Raises:
-        UserError: the place holds another search.
+        UserError: the place holds another search, or one of other data.
     """
 
-    def __init__(self, place: str, plan: Plan | None = None) -> None:
+    def __init__(self, place: str, plan: Plan | None = None, data: str | None = None) -> None:
         self.place = place
         self.study = open_study(place, None if plan is None else plan.bigger)
         kept = self.study.user_attrs.get(PLAN)
@@ -57,6 +59,7 @@ class Engine:
             same(kept, plan, place)
             self.plan = plan
             self._begin(kept)
+            self._keep(data)
         elif kept is None:
             raise UserError(f"{shown(place)} holds no search")
         else:
@@ -69,6 +72,19 @@ class Engine:
             return
         self._enqueue_defaults()
         self.study.set_user_attr(PLAN, text_of(self.plan))
+
+    def _keep(self, data: str | None) -> None:
+        """Keep of which data the study is, or compare."""
+        known = self.study.user_attrs.get(DATA)
+        if known is None and data is not None:
+            self.study.set_user_attr(DATA, data)
+        elif data is not None and known != data:
+            do = (
+                "copy the files from a machine that has begun, or name another --study"
+                if is_address(self.place)
+                else "use those with which it began, or name another output_dir"
+            )
+            raise UserError(f"{shown(self.place)} is of other data than {self.plan.dataset} here; {do}")
 
     def _enqueue_defaults(self) -> None:
         if self.plan.starts_from_defaults and not self.study.get_trials(deepcopy=False):

@@ -6,7 +6,6 @@ have ended. One worker then tests the best settings, and writes the page about t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,13 +21,12 @@ from pathlib import Path
 from ..errors import UserError
 from ..experiments.report.formatting import plural
 from ..experiments.schedule import POLL_SECONDS, Queue, Running
-from ..interfaces import Json
 from ..runs.atomic import locked
 from ..runs.folder import FORMER, STATE, WRITTEN
 from ..runs.logs import LOG
-from ..settings.config import Config
 from .address import Unreachable, check_address, handed_over, hidden, open_address, placed, shown, steadily
 from .claim import Claim
+from .data import fingerprint
 from .record import folder_of
 from .search import Search, Slot
 from .shared_engine import SharedEngine
@@ -37,8 +35,6 @@ from .storage import JOURNAL
 from .worker import LEFT
 
 MARK = "shared.json"
-READ = (".inter", ".user", ".item", ".kg", ".link", ".net")
-"""The files of a data set that RecBole reads."""
 LOOK_SECONDS = 5.0
 """How often a worker reads the study, to see who is silent and what is left."""
 
@@ -262,21 +258,6 @@ class SharedSearch(Search):
         return claim.settled
 
 
-def fingerprint(dataset: str, settings: Json) -> str | None:
-    """What tells the files of a data set from those of the same name elsewhere; None where they are not there yet."""
-    path = {key: value for key, value in settings.items() if key == "data_path"}
-    config = Config("Pop", dataset, command_line=path)
-    found = sorted(Path(config["data_path"]).glob(f"{dataset}.*"))
-    files = [file for file in found if file.suffix in READ]
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode())
-        with file.open("rb") as content:
-            for chunk in iter(lambda: content.read(1 << 20), b""):
-                digest.update(chunk)
-    return digest.hexdigest() if files else None
-
-
 def take_over(former: Path, folder: Path) -> bool:
     """Copy the state of a trial into the folder of the one that takes its place; whether there is one.
 
@@ -287,7 +268,7 @@ def take_over(former: Path, folder: Path) -> bool:
     draft = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    for name in (*WRITTEN, FORMER, LOG):
+    for name in (*WRITTEN, LOG):
         with suppress(FileNotFoundError):  # while it is copied, a new state may become the former one
             shutil.copyfile(former / name, draft / name)
     draft.rename(folder)

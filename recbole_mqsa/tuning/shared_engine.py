@@ -13,8 +13,7 @@ import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..errors import UserError
-from .address import shown, steadily
+from .address import steadily
 from .chains import BEAT, REVIVES, SILENCES, SURPLUS, Chain, chains_of, counts, has_ended
 from .engine import PLAN, Engine, same, sampler_of, text_of
 from .parameters import Choice, Parameter, Scalar
@@ -25,8 +24,8 @@ from .storage import create
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
-DATA, IDENTITY, WANTED = "data", "identity", "max_trials"
-"""User attributes of a study: of which data, what tells it from others, and how many trials it is to have."""
+IDENTITY, WANTED = "identity", "max_trials"
+"""User attributes of a study: what tells it from others, and how many trials it is to have."""
 MOST_SILENCES = 3
 """A trial whose workers fall silent so often is to blame itself: it has failed."""
 PATIENCE = 30.0
@@ -46,9 +45,9 @@ class SharedEngine(Engine):
     """
 
     def __init__(self, place: str, plan: Plan, wanted: int, data: str | None = None) -> None:
-        self.asked, self.data = wanted, data
+        self.asked = wanted
         self.created = create(place, plan.bigger)
-        super().__init__(place, plan)
+        super().__init__(place, plan, data)
         self.identity = str(self._attributes()[IDENTITY])
         assert self.wanted >= wanted  # recorded for all workers as it is read
 
@@ -60,14 +59,6 @@ class SharedEngine(Engine):
             self._enqueue_defaults()
             self.study.set_user_attr(IDENTITY, uuid.uuid4().hex)
             self.study.set_user_attr(PLAN, text_of(self.plan))  # the last: with it the study is whole
-        known = self._attributes().get(DATA)
-        if known is None and self.data is not None:
-            self.study.set_user_attr(DATA, self.data)
-        elif self.data is not None and known != self.data:
-            raise UserError(
-                f"{shown(self.place)} is of other data than {self.plan.dataset} here; copy the files from a machine "
-                "that has begun, or name another --study"
-            )
 
     def _described_by_another(self) -> str | None:
         """What the study's maker says of it; None if it does not come to it."""

@@ -79,6 +79,13 @@ def test_another_search_is_refused(tmp_path: Path) -> None:
     assert Engine(journal(tmp_path)).plan.as_json() == toy_plan().as_json()
 
 
+def test_a_search_of_other_data_is_refused(tmp_path: Path) -> None:
+    Engine(journal(tmp_path), toy_plan(), "one")
+    Engine(journal(tmp_path), toy_plan())  # the data are not there
+    with pytest.raises(UserError, match="is of other data than toy here; use those with which it began"):
+        Engine(journal(tmp_path), toy_plan(), "another")
+
+
 def test_a_trial_ends_once_and_a_pruned_one_is_never_the_best(tmp_path: Path) -> None:
     engine = Engine(journal(tmp_path), toy_plan())
     for value in (0.5, 0.9, 0.7):

@@ -24,7 +24,7 @@ from recbole_mqsa.tuning.claim import Claim
 from recbole_mqsa.tuning.engine import Engine, GivenUp
 from recbole_mqsa.tuning.plan import Plan
 from recbole_mqsa.tuning.record import folder_of
-from recbole_mqsa.tuning.shared import SharedSearch, fingerprint, take_over
+from recbole_mqsa.tuning.shared import SharedSearch, take_over
 from recbole_mqsa.tuning.shared_engine import MOST_SILENCES, SharedEngine
 from recbole_mqsa.tuning.space import read_space
 
@@ -97,18 +97,6 @@ def test_who_finds_a_study_without_a_plan_waits_for_its_maker_and_then_describes
     assert create(place_of(tmp_path), True) and not create(place_of(tmp_path), True)
     monkeypatch.setattr(shared_engine, "PATIENCE", 0.2)  # the maker was killed
     assert joined(tmp_path).begin().number == 0  # type: ignore[union-attr]
-
-
-def test_a_fingerprint_is_of_the_files_that_are_read(tmp_path: Path) -> None:
-    (tmp_path / "d").mkdir()
-    given = {"data_path": str(tmp_path)}
-    assert fingerprint("d", given) is None
-    (tmp_path / "d" / "d.inter").write_text("a")
-    first = fingerprint("d", given)
-    (tmp_path / "d" / "d.zip").write_text("b")
-    assert fingerprint("d", given) == first is not None
-    (tmp_path / "d" / "d.inter").write_text("c")
-    assert fingerprint("d", given) != first
 
 
 # Drawing.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..data.identity import IDS, Identity
 from ..errors import UserError
 from ..interfaces import Json
 from ..runs.atomic import write_text
@@ -40,15 +41,20 @@ def write_plan(
     write_text(folder / BENCHMARK, json.dumps(plan, indent=2, ensure_ascii=False) + "\n")
 
 
-def check_settings_of(trials: Sequence[Trial], settings: Json, allow_unknown: bool = False) -> None:
+def check_settings_of(
+    trials: Sequence[Trial], given_of: Callable[[Trial], Json], allow_unknown: bool = False
+) -> None:
     """Build the settings of every trial before any runs, and compare them with those of finished trials.
+
+    Args:
+        given_of: the settings that a trial is given besides its own, which override them.
 
     Raises:
         UserError: :class:`recbole_mqsa.settings.config.Config` refuses the settings, or a trial was finished with
             others.
     """
     for trial in trials:
-        model, given = trial.variant.model, {**settings, **trial.settings}
+        model, given = trial.variant.model, {**given_of(trial), **trial.settings}
         try:
             config = Config(model, trial.dataset, command_line=given, allow_unknown=allow_unknown)
             refuse_unable(config)
@@ -61,3 +67,32 @@ def check_settings_of(trials: Sequence[Trial], settings: Json, allow_unknown: bo
                     f"{trial.folder} was finished with other settings ({', '.join(other)}); "
                     "use those, remove that folder, or name another output_dir"
                 )
+
+
+DATA_SETTINGS = (
+    *("time_order", "rm_dup_inter", "val_interval", "user_inter_num_interval", "item_inter_num_interval"),
+    *("filter_inter_by_user_or_item", "benchmark_filename", "load_col", "unload_col"),
+)
+"""Settings of which a run's data come; with others, other data are meant."""
+
+
+def check_same_data(trials: Sequence[Trial]) -> None:
+    """See that the finished runs on a data set had the same data, as far as their folders say which.
+
+    Raises:
+        UserError: files of the same name had other contents; naming two runs.
+    """
+    first: dict[tuple[str, str], tuple[Trial, str]] = {}
+    for trial in trials:
+        file = trial.folder / IDS
+        if not trial.finished or not file.exists():
+            continue
+        settings = trial.result["settings"]
+        meant = json.dumps([settings.get(key) for key in DATA_SETTINGS])
+        mine = Identity.read(file).fingerprint
+        other, theirs = first.setdefault((trial.dataset, meant), (trial, mine))
+        if mine != theirs:
+            raise UserError(
+                f"{trial.folder} had other data than {other.folder}, although both are of {trial.dataset}; remove the "
+                "one whose data are not meant"
+            )

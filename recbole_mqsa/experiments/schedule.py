@@ -312,7 +312,9 @@ def _end(one: Running) -> str | None:
     reason = _reason(text) or f"exit code {code}, without a message"
     if code < 0:
         name = signal.Signals(-code).name
-        reason = f"ended by signal {-code} ({name}); the machine may have run out of memory"
+        reason = f"ended by signal {-code} ({name})"
+        if -code == signal.SIGKILL:
+            reason += "; the machine may have run out of memory"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FAILED).write_text(f"{reason}\n\n{text}\n", encoding="utf-8")
     return reason

@@ -11,8 +11,10 @@ from typing import Callable
 from ..errors import UserError
 from ..interfaces import Json
 from ..runs.atomic import locked
+from ..settings.files import read_config_files
+from ..settings.presets import own_files
 from . import schedule
-from .plan import check_settings_of, write_plan
+from .plan import check_same_data, check_settings_of, write_plan
 from .report.formatting import duration
 from .report.write import write_report
 from .trials import Trial, Tuned, Variant, trials_of
@@ -60,7 +62,10 @@ class Study:
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"output_dir {self.folder} is a file; name a folder")
-        check_settings_of(self.trials, dict(self.settings), self.allow_unknown)
+        check_settings_of(
+            self.trials, lambda trial: self.given(trial.variant, trial.dataset), self.allow_unknown
+        )
+        check_same_data(self.trials)
 
     def outlook(self) -> Iterator[str]:
         """A line for each trial with the time that it will take, and one for all that are not finished."""
@@ -71,13 +76,20 @@ class Study:
             yield f"{trial.dataset}  {trial.variant.name}  seed {trial.seed}  {state}"
         yield schedule.rest([trial for trial in self.trials if not trial.finished], self.trials, self.jobs)
 
+    def given(self, variant: Variant, dataset: str) -> Json:
+        """The settings of every trial, over what a preset among them says of the variant alone."""
+        preset = {**self.settings, **variant.settings}.get("preset")
+        files = own_files(preset, variant.name, dataset) if variant.name != variant.model else []
+        return {**read_config_files(files), **self.settings}
+
     def ready(self, trial: Trial) -> bool:
         """Whether what a trial needs is there."""
         return True
 
     def command(self, trial: Trial) -> list[str]:
         """The command line of a trial."""
-        return schedule.train_command(trial, dict(self.settings), ["allow_unknown"] * self.allow_unknown)
+        given = self.given(trial.variant, trial.dataset)
+        return schedule.train_command(trial, given, ["allow_unknown"] * self.allow_unknown)
 
     def run(self, say: Callable[[str], None] = print, watch: Callable[[str], None] | None = None) -> bool:
         """Run what is not finished, write the report in any case, and return whether all is finished now.
@@ -99,6 +111,7 @@ class Study:
                 schedule.run_trials(
                     ready, dict(self.settings), self.jobs, say, watch, lambda trial, _: self.command(trial)
                 )
+                check_same_data(self.trials)
                 return all(trial.finished for trial in self.trials)
             finally:
                 self.report()

@@ -70,11 +70,18 @@ def test_a_failed_trial_says_why_while_the_others_go_on_and_is_tried_again(tmp_p
     assert trials[0].failure is None and not (trials[0].folder / "failed.txt").exists()
 
 
-def test_a_killed_trial_names_the_signal(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("SIGKILL", "ended by signal 9 (SIGKILL); the machine may have run out of memory"),
+        ("SIGTERM", "ended by signal 15 (SIGTERM)"),
+    ],
+)
+def test_a_killed_trial_names_the_signal(tmp_path: Path, name: str, said: str) -> None:
     trials = trials_of(tmp_path, VARIANTS[:1], ["data"], [1])
-    kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    kill = f"import os, signal; os.kill(os.getpid(), signal.{name})"
     assert not run_trials(trials, {}, say=lambda _: None, command=lambda *_: [sys.executable, "-c", kill])
-    assert "signal 9 (SIGKILL)" in (trials[0].failure or "")
+    assert trials[0].failure == said
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from helpers.chain import write_chain
 from recbole_mqsa.errors import UserError
 from recbole_mqsa.experiments.study import Study
 from recbole_mqsa.experiments.trials import Variant
+from recbole_mqsa.experiments.variants import named_variants
+from recbole_mqsa.settings.config import Config
 
 
 def study(home: Path, **settings: object) -> Study:
@@ -50,3 +52,37 @@ def test_bad_settings_and_a_file_in_the_way_are_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(UserError, match="out is a file; name a folder"):
         study(tmp_path).check()
+
+
+def test_a_preset_gives_a_variant_its_own_files(tmp_path: Path) -> None:
+    """SASRec-whole is MQSATED by class, but a baseline by name: what `best` adds to MQSATED is not its own."""
+    for dataset in ("amazon-beauty", "yelp"):
+        both = Study(
+            tmp_path, named_variants(["SASRec-whole", "MQSATED"]), [dataset], [1], {"preset": "best"}
+        )
+        baseline, ours = (
+            Config(one.model, dataset, command_line={**both.given(one, dataset), **one.settings})
+            for one in both.variants
+        )
+        plain = Config("MQSATED", dataset, command_line=dict(both.variants[0].settings))
+        other = {key for key in plain.final_config_dict if plain[key] != baseline[key]}
+        assert other <= {"preset", "epochs", "eval_step", "stopping_step"}
+        assert (ours["ema_decay"], ours["memory_fit"]) == (0.998, True)
+        assert f"--ema_decay={0.0!r}" in both.command(both.trials[0])
+    own = Study(tmp_path, both.variants, ["yelp"], [1], {"preset": "best", "ema_decay": 0.5})
+    assert own.given(own.variants[0], "yelp")["ema_decay"] == 0.5  # the user overrides all
+
+
+def test_runs_on_other_data_of_the_same_name_are_not_averaged(tmp_path: Path) -> None:
+    pop = [Variant("Pop", "Pop", {})]
+    given, other = ({"data_path": str(tmp_path / name)} for name in ("one", "other"))
+    for name, certainty in (("one", 0.8), ("other", 0.5)):
+        (tmp_path / name).mkdir()
+        write_chain(tmp_path / name, certainty=certainty)
+    assert Study(tmp_path / "out", pop, ["chain"], [1], given).run(lambda _: None)
+    with pytest.raises(UserError, match=r"seed-2 had other data than .*seed-1, although both are of chain"):
+        Study(tmp_path / "out", pop, ["chain"], [1, 2], other).run(lambda _: None)
+    with pytest.raises(UserError, match="had other data"):
+        Study(tmp_path / "out", pop, ["chain"], [1, 2, 3], given).check()
+    filtered = [*pop, Variant("few", "Pop", {"user_inter_num_interval": "[4,inf)"})]
+    assert Study(tmp_path / "filtered", filtered, ["chain"], [1], given).run(lambda _: None)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 
 from ..errors import UserError
-from ..settings.compare import differing
+from ..settings.compare import differing_refit
 from . import schedule
 from .study import Study
 from .trials import REFIT, Trial, trials_of
 
 SPLIT = "train+valid"
-OWN = ("eval_args", "epochs", "memory_fit")
-"""Settings in which a refit differs from its run; the memory's numbers are what its run has fitted."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +37,13 @@ class Refit(Study):
                 "two out"
             )
         for trial in self.trials:
-            if trial.finished and self.ready(trial) and (other := self._changed(trial)):
+            if not (trial.finished and self.ready(trial)):
+                continue
+            if other := differing_refit(self._run(trial).result, trial.result):
                 raise UserError(
                     f"{trial.folder} was trained once more from another run than the present one "
                     f"({', '.join(other)}); remove that folder"
                 )
-
-    def _changed(self, trial: Trial) -> list[str]:
-        before = self._run(trial).result
-        found = differing(before["settings"], trial.result["settings"])
-        epochs = trial.result["settings"]["epochs"] - 1 != before["best_epoch"]
-        others = [
-            key for key in found if key not in OWN and not key.startswith(("memory_", "transition_memory"))
-        ]
-        return ["epochs"] * epochs + others
 
     def ready(self, trial: Trial) -> bool:
         """Whether the run that chose its epochs is finished."""

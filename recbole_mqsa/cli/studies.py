@@ -93,14 +93,14 @@ def carry_out(
 
 
 def _tuned(study: Study, trials: int, dry_run: bool) -> Study:
-    """The study once its variants are tuned, or as it is if nothing is to run."""
-    from ..tuning.fair import searches_of, tuned
+    """The study once its variants are tuned, as far as they are if nothing is to run."""
+    from ..tuning.fair import found_so_far, searches_of, tuned
 
     searches = searches_of(study, trials)
     if dry_run:
         for (dataset, variant), search in searches.items():
             print("\n".join([f"tuning {variant} on {dataset}:", *search.outlook(), ""]))
-        return study
+        return found_so_far(study, searches)
     return tuned(study, searches, *speakers())
 
 

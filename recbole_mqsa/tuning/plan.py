@@ -68,7 +68,12 @@ class Plan:
     @property
     def starts_from_defaults(self) -> bool:
         """Whether the first trial has the model's own settings: the space holds them all."""
-        return self.sampler != "grid" and all(self.defaults.get(one.key) in one for one in self.space)
+        return self.sampler != "grid" and not self.outside
+
+    @property
+    def outside(self) -> list[str]:
+        """The settings whose values the space does not hold."""
+        return [one.key for one in self.space if self.defaults.get(one.key) not in one]
 
 
 def as_yaml(one: Parameter) -> Any:

@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import UserError
-from ..experiments.report.formatting import plural
+from ..experiments.report.formatting import listing, plural
 from ..experiments.schedule import Queue, Running
 from ..experiments.study import Study
 from ..experiments.trials import Variant
 from ..runs.atomic import locked
 from ..settings.locations import PACKAGE
+from .data import fingerprint
 from .engine import Engine
 from .plan import Plan
 from .record import BEST, PAGE, Tried, best_of, final_of, folder_of, ranked, write_record
@@ -126,12 +127,18 @@ class Search:
     @cached_property
     def engine(self) -> Engine:
         """The study, opened when it is first needed."""
-        return Engine(str(self.folder / JOURNAL), self.plan)
+        return Engine(
+            str(self.folder / JOURNAL), self.plan, fingerprint(self.plan.dataset, self.plan.settings)
+        )
 
     @property
     def trials(self) -> list[Tried]:
         """The record of each trial that has begun."""
         return self._trials
+
+    def begun(self) -> list[Tried]:
+        """The trials that have begun, before this start of the program; nothing is written."""
+        return self.engine.trials() if (self.folder / JOURNAL).exists() else []
 
     def note(self) -> None:
         """Read the trials from the study again, and write their record."""
@@ -253,6 +260,9 @@ class Search:
             f"{plural(self.max_trials, 'trial')}{of} of {plan.model} on {plan.dataset}, at most "
             f"{plural(plan.epochs, 'epoch')} each, {self.jobs} at once; sampler {plan.sampler}, pruner {plan.pruner}"
         )
+        if plan.outside:
+            own = listing([f"{key} {plan.defaults[key]}" for key in plan.outside])
+            lines.append(f"no trial has the model's own settings, as the space lacks {own}")
         if self.seeds and plan.tested:
             lines.append(
                 f"then the best settings and the defaults with {plural(self.seeds, 'fresh seed')} each"

@@ -78,3 +78,14 @@ def test_our_spaces_are_allowed_and_begin_with_the_models_own_settings(file: Pat
     made = make_plan(variant.model, "ml-100k", read_space(file), {**variant.settings, **preset})
     assert file == default_space(file.stem, preset.get("preset"))
     assert made.starts_from_defaults, made.defaults
+
+
+@pytest.mark.parametrize(
+    "dataset", ["amazon-beauty", "amazon-sports-outdoors", "amazon-toys-games", "yelp", "other"]
+)
+@pytest.mark.parametrize("preset", ["none", "paper", "best"])
+def test_a_search_begins_with_the_settings_that_it_is_to_beat(preset: str, dataset: str) -> None:
+    """Our spaces hold what our presets say; else a search could end below what there was before."""
+    space = read_space(default_space("MQSATED", preset))
+    plan = make_plan("MQSATED", dataset, space, {"preset": preset})
+    assert plan.outside == [] and plan.starts_from_defaults

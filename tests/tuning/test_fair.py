@@ -66,3 +66,43 @@ def test_what_cannot_be_tuned_is_told_first(tmp_path: Path, capsys: pytest.Captu
     shown = capsys.readouterr().out
     assert "tuning MQSATED on ml-100k:" in shown and "3 trials of MQSATED" in shown
     assert not (tmp_path / "out").exists()
+
+
+def test_no_variant_has_more_trials_than_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report names one budget for all."""
+    monkeypatch.setattr(fair, "Search", partial(Search, worker=WORKER))
+    once = study(tmp_path, "MQSATED")
+    fair.tuned(once, fair.searches_of(once, 2), lambda _: None)
+    with pytest.raises(UserError, match="holds a search of 2 trials, more than --tune=1; use --tune=2"):
+        fair.searches_of(study(tmp_path, "MQSATED", "SASRec-whole"), 1)
+    assert len(fair.searches_of(once, 3)) == 1  # which goes on
+
+
+def test_a_search_does_not_go_on_once_runs_have_taken_its_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fair, "Search", partial(Search, worker=WORKER))
+    once = study(tmp_path, "MQSATED")
+    searches = fair.searches_of(once, 2)
+    after = fair.tuned(once, searches, lambda _: None)
+    assert fair.found_so_far(once, searches).tuned == after.tuned
+    finished = after.trials[0].folder
+    finished.mkdir(parents=True)
+    (finished / "result.json").write_text("{}")
+    with pytest.raises(UserError, match="seed-1 was finished with the best of 2 trials, fewer than --tune=5"):
+        fair.searches_of(once, 5)
+    assert fair.found_so_far(once, fair.searches_of(once, 2)).tuned == after.tuned
+
+
+def test_an_interrupted_search_says_how_the_benchmark_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fair, "Search", partial(Search, worker=WORKER))
+    once = study(tmp_path, "MQSATED")
+
+    def interrupt(line: str) -> None:
+        if "running" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="interrupted; the same command goes on"):
+        fair.tuned(once, fair.searches_of(once, 2), interrupt)

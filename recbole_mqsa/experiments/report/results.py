@@ -44,8 +44,9 @@ class Comparison:
     """The proposed variant against the baseline with the best mean.
 
     Attributes:
-        improvement: in percent of the baseline's mean, above 0 where the proposed variant is better; None
-            where that mean is 0.
+        gain: the difference of their means, above 0 where the proposed variant is better, whether the metric is one
+            of which more or less is better.
+        improvement: the gain in percent of the baseline's mean; None where that mean is 0.
         p: of the two-sided paired t-test; None where it is undefined (equal differences, nothing to pair).
         over: what was paired, "seeds" or "users".
         pairs: how many pairs.
@@ -55,6 +56,7 @@ class Comparison:
     """
 
     baseline: str
+    gain: float
     improvement: float | None
     p: float | None
     over: str

@@ -129,10 +129,11 @@ def _comparison(
         return None
     other = max(others, key=scores.__getitem__)  # the first of equals
     theirs = scores[other]
-    improvement = 100 * (scores[proposed] - theirs) / abs(theirs) if theirs else None
+    gain = scores[proposed] - theirs
+    improvement = 100 * gain / abs(theirs) if theirs else None
     p, over, pairs, seeds = paired(by_name[proposed], by_name[other], metric, part)
     bounds = _bounds(by_name[proposed], by_name[other], seeds, theirs) if over == "seeds" else None
-    return Comparison(other, improvement, p, over, pairs, seeds, bounds)
+    return Comparison(other, gain, improvement, p, over, pairs, seeds, bounds)
 
 
 def _bounds(own: Entry, other: Entry, seeds: Sequence[int], theirs: float) -> tuple[float, float] | None:

@@ -58,28 +58,49 @@ def other(results: Results) -> str:
 
 
 def outcome(results: Results) -> str:
-    """How often the proposed variant is best, in one sentence or two; empty if nothing can be compared."""
-    compared = [c for columns in results.columns.values() for c in columns if c.comparison]
+    """How often the proposed variant is better than the best baseline; empty if nothing can be compared.
+
+    Which variants of its own model are better still is said apart, since they are no baselines and are not tested.
+    """
+    compared = _compared(results)
     if not compared:
         return ""
-    won = [c for c in compared if results.proposed in c.best]
-    lost = [c for c in compared if results.proposed not in c.best]
+    of_columns = [comparison for _, comparison in compared]
+    better = [comparison for comparison in of_columns if comparison.gain > 0]
+    worse = [comparison for comparison in of_columns if comparison.gain < 0]
+    equal = len(of_columns) - len(better) - len(worse)
+    kind = other(results)
     text = (
-        f"{results.proposed} has the best mean in {len(won)} of {plural(len(compared), 'column')} "
-        f"(each metric on each data set){_clear(won)}."
+        f"{results.proposed} is better than the best {'other ' if kind == 'variant' else ''}{kind} in {len(better)} of "
+        f"{plural(len(of_columns), 'column')} (each metric on each data set){_clear(better)}."
     )
-    if lost:
-        text += f" In the other {len(lost)} a {other(results)} is better{_clear(lost)}."
+    text += f" In {len(worse)} it is worse{_clear(worse)}." if worse else ""
+    text += f" In {equal} the two means are equal." if equal else ""
+    return text + _better_still(results, [column for column, _ in compared]) + _absent(results)
+
+
+def _better_still(results: Results, columns: Sequence[Column]) -> str:
+    """In how many columns a variant that is neither the proposed one nor a rival has the best mean; often empty."""
+    known = {results.proposed, *results.rivals}
+    best = [c.best - known for c in columns if results.proposed not in c.best]
+    found = [names for names in best if names]
+    if not found:
+        return ""
+    names = [variant.name for variant in results.variants if variant.name in frozenset().union(*found)]
+    where = plural(len(found), "column")
+    return f" In {where} another variant of {results.proposed} has the best mean ({listing(names)})."
+
+
+def _absent(results: Results) -> str:
+    """The rivals without a finished run; empty if each has one."""
     finished = {trial.variant.name for trial in results.trials if trial.finished}
     absent = [name for name in results.rivals if name not in finished]
-    if absent:
-        text += f" No run of {listing(absent)} is finished."
-    return text
+    return f" No run of {listing(absent)} is finished." if absent else ""
 
 
-def _clear(columns: list[Column]) -> str:
-    """How many of some columns a t-test calls different; empty where nothing was tested."""
-    tested = [c.comparison for c in columns if c.comparison and c.comparison.corrected is not None]
+def _clear(comparisons: Sequence[Comparison]) -> str:
+    """How many of some comparisons a t-test calls different; empty where nothing was tested."""
+    tested = [comparison for comparison in comparisons if comparison.corrected is not None]
     if not tested:
         return ""
     return f", in {sum(c.significant for c in tested)} of them with corrected p < {SIGNIFICANT} over seeds"

@@ -238,17 +238,6 @@ def test_variants_of_the_proposed_model_are_no_baselines(tmp_path: Path) -> None
     assert title(results) == "MQSATED against 1 variant on 1 data set"
 
 
-def test_the_outcome_names_the_baselines_that_are_missing(tmp_path: Path) -> None:
-    write_plan(tmp_path, ["A", "B", "C", "MQSATED"], ["d"], [1])
-    for row, score in (("A", 0.1), ("MQSATED", 0.3)):
-        write_cell(tmp_path, "d", row, 1, {"ndcg@20": score})
-    assert "best mean in 1 of 1 column" in (text := outcome(summarise(*read_benchmark(tmp_path))))
-    assert "No run of B and C is finished." in text
-    for row in "BC":
-        write_cell(tmp_path, "d", row, 1, {"ndcg@20": 0.2})
-    assert "finished" not in outcome(summarise(*read_benchmark(tmp_path)))
-
-
 def test_without_a_seed_in_common_nothing_is_tested(tmp_path: Path) -> None:
     write(tmp_path, {"A": [None, 0.2], "MQSATED": [0.3, None]}, ranks={1: 0, 2: 1})
     against = of(tmp_path).comparison

@@ -1,0 +1,76 @@
+"""What a report says in words: the outcome, and how to read its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from helpers.made_up import write_cell, write_plan
+
+from recbole_mqsa.experiments.report.results import Results
+from recbole_mqsa.experiments.report.statistics import summarise
+from recbole_mqsa.experiments.report.wording import outcome
+from recbole_mqsa.experiments.trials import read_benchmark
+
+
+def results_of(
+    folder: Path, rows: Sequence[tuple[str, str, Sequence[float | None]]], metric: str = "ndcg@20", **options
+) -> Results:
+    """Those of variants with a name, a model and a value for each of the seeds 1, 2, ...; None is a missing run."""
+    seeds = range(1, 1 + max(len(values) for _, _, values in rows))
+    write_plan(folder, [(name, model, {}) for name, model, _ in rows], ["d"], seeds)
+    for name, _, values in rows:
+        for seed, value in zip(seeds, values):
+            if value is not None:
+                write_cell(folder, "d", name, seed, {metric: value}, **options)
+    return summarise(*read_benchmark(folder))
+
+
+def test_the_outcome_is_about_the_baselines_and_names_a_better_variant_of_ours(tmp_path: Path) -> None:
+    rows = [
+        ("SASRec", "SASRec", [0.0604, 0.0605, 0.0606]),
+        ("MQSATED-plain", "MQSATED", [0.0720, 0.0721, 0.0722]),
+        ("MQSATED", "MQSATED", [0.0704, 0.0706, 0.0705]),
+    ]
+    assert outcome(results_of(tmp_path, rows)) == (
+        "MQSATED is better than the best baseline in 1 of 1 column (each metric on each data set), in 1 of them with "
+        "corrected p < 0.05 over seeds. In 1 column another variant of MQSATED has the best mean (MQSATED-plain)."
+    )
+
+
+def test_the_outcome_says_where_a_baseline_is_better_whatever_our_other_variants_do(tmp_path: Path) -> None:
+    rows = [("A", "A", [0.2]), ("mine", "MQSATED", [0.3]), ("MQSATED", "MQSATED", [0.1])]
+    assert outcome(results_of(tmp_path, rows)) == (
+        "MQSATED is better than the best baseline in 0 of 1 column (each metric on each data set). In 1 it is worse. "
+        "In 1 column another variant of MQSATED has the best mean (mine)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "theirs", "ours", "says"),
+    [
+        ("averagepopularity@10", 80.0, 60.0, "in 1 of 1 column (each metric on each data set)."),
+        ("averagepopularity@10", 60.0, 80.0, "In 1 it is worse."),
+        ("ndcg@20", 0.1, 0.1, "In 1 the two means are equal."),
+        # In percent of 0 there is no improvement, but better it is.
+        ("ndcg@20", 0.0, 0.1, "in 1 of 1 column (each metric on each data set)."),
+    ],
+)
+def test_the_outcome_knows_what_better_is(
+    tmp_path: Path, metric: str, theirs: float, ours: float, says: str
+) -> None:
+    rows = [("A", "A", [theirs]), ("MQSATED", "MQSATED", [ours])]
+    assert outcome(results_of(tmp_path, rows, metric)).endswith(says)
+
+
+def test_the_outcome_names_the_baselines_that_are_missing(tmp_path: Path) -> None:
+    write_plan(tmp_path, ["A", "B", "C", "MQSATED"], ["d"], [1])
+    for row, score in (("A", 0.1), ("MQSATED", 0.3)):
+        write_cell(tmp_path, "d", row, 1, {"ndcg@20": score})
+    text = outcome(summarise(*read_benchmark(tmp_path)))
+    assert "better than the best baseline in 1 of 1 column" in text
+    assert "No run of B and C is finished." in text
+    for row in "BC":
+        write_cell(tmp_path, "d", row, 1, {"ndcg@20": 0.2})
+    assert "finished" not in outcome(summarise(*read_benchmark(tmp_path)))

@@ -44,26 +44,39 @@ class Comparison:
     """The proposed variant against the baseline with the best mean.
 
     Attributes:
-        gain: the difference of their means, above 0 where the proposed variant is better, whether the metric is one
-            of which more or less is better.
-        improvement: the gain in percent of the baseline's mean; None where that mean is 0.
+        gain: the difference of their means over ``seeds``, above 0 where the proposed variant is better, whether the
+            metric is one of which more or less is better; None without a seed in common.
+        improvement: the gain in percent of the baseline's mean over ``seeds``; None where that mean is 0, too.
         p: of the two-sided paired t-test; None where it is undefined (equal differences, nothing to pair).
         over: what was paired, "seeds" or "users".
         pairs: how many pairs.
-        seeds: those that both variants have finished; a user's value is the mean over them.
+        seeds: those that both variants have finished, of which all numbers here are; a user's value is the mean over
+            them.
+        partial: whether one of the two has finished other seeds as well.
         interval: where seeds were paired, the improvement's 95 % confidence interval by t, in percent.
         corrected: p after Holm's correction for all comparisons over seeds that stand beside this one.
     """
 
     baseline: str
-    gain: float
+    gain: float | None
     improvement: float | None
     p: float | None
     over: str
     pairs: int
     seeds: tuple[int, ...]
+    partial: bool
     interval: tuple[float, float] | None = None
     corrected: float | None = None
+
+    @property
+    def better(self) -> bool:
+        """Whether the proposed variant is."""
+        return self.gain is not None and self.gain > 0
+
+    @property
+    def worse(self) -> bool:
+        """Whether the baseline is better."""
+        return self.gain is not None and self.gain < 0
 
     @property
     def significant(self) -> bool:

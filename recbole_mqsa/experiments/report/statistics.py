@@ -107,9 +107,13 @@ def column(
 
 def _scores(entries: Sequence[Entry], metric: str) -> dict[str, float]:
     """Each variant's mean, signed so that more is better."""
+    return {entry.variant.name: _score(entry.mean, metric) for entry in entries if entry.mean is not None}
+
+
+def _score(mean: float, metric: str) -> float:
     sign = -1 if metric.partition("@")[0] in SMALLER_IS_BETTER else 1
     # Rounded, since the means over seeds of two equal variants may differ in the last bit.
-    return {e.variant.name: round(sign * e.mean, 12) for e in entries if e.mean is not None}
+    return round(sign * mean, 12)
 
 
 def spread(values: Sequence[float]) -> tuple[float | None, float | None]:
@@ -128,16 +132,19 @@ def _comparison(
     if proposed not in scores or not others:
         return None
     other = max(others, key=scores.__getitem__)  # the first of equals
-    theirs = scores[other]
-    gain = scores[proposed] - theirs
-    improvement = 100 * gain / abs(theirs) if theirs else None
-    p, over, pairs, seeds = paired(by_name[proposed], by_name[other], metric, part)
-    bounds = _bounds(by_name[proposed], by_name[other], seeds, theirs) if over == "seeds" else None
-    return Comparison(other, gain, improvement, p, over, pairs, seeds, bounds)
+    pair = by_name[proposed], by_name[other]
+    p, over, pairs, seeds = paired(*pair, metric, part)
+    partial = any(len(entry.values) > len(seeds) for entry in pair)
+    if not seeds:
+        return Comparison(other, None, None, p, over, pairs, seeds, partial)
+    ours, theirs = (_score(statistics.fmean(entry.values[seed] for seed in seeds), metric) for entry in pair)
+    improvement = 100 * (ours - theirs) / abs(theirs) if theirs else None
+    bounds = _bounds(*pair, seeds, theirs) if over == "seeds" else None
+    return Comparison(other, ours - theirs, improvement, p, over, pairs, seeds, partial, bounds)
 
 
 def _bounds(own: Entry, other: Entry, seeds: Sequence[int], theirs: float) -> tuple[float, float] | None:
-    """The interval of the improvement in percent of ``theirs``, the other's mean, below 0 where less is better."""
+    """The interval of the improvement in percent of ``theirs``, the other's mean over the seeds, signed as a score."""
     a, b = ([entry.values[seed] for seed in seeds] for entry in (own, other))
     found = interval(a, b)
     if found is None or not theirs:

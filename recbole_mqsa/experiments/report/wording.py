@@ -62,17 +62,15 @@ def outcome(results: Results) -> str:
 
     Which variants of its own model are better still is said apart, since they are no baselines and are not tested.
     """
-    compared = _compared(results)
+    compared = [(column, comparison) for column, comparison in _compared(results) if comparison.seeds]
     if not compared:
         return ""
-    of_columns = [comparison for _, comparison in compared]
-    better = [comparison for comparison in of_columns if comparison.gain > 0]
-    worse = [comparison for comparison in of_columns if comparison.gain < 0]
-    equal = len(of_columns) - len(better) - len(worse)
+    better, worse = [c for _, c in compared if c.better], [c for _, c in compared if c.worse]
+    equal = len(compared) - len(better) - len(worse)
     kind = other(results)
     text = (
         f"{results.proposed} is better than the best {'other ' if kind == 'variant' else ''}{kind} in {len(better)} of "
-        f"{plural(len(of_columns), 'column')} (each metric on each data set){_clear(better)}."
+        f"{plural(len(compared), 'column')} (each metric on each data set){_clear(better)}."
     )
     text += f" In {len(worse)} it is worse{_clear(worse)}." if worse else ""
     text += f" In {equal} the two means are equal." if equal else ""
@@ -190,6 +188,7 @@ def _test_notes(results: Results) -> list[str]:
             f"* is p < {SIGNIFICANT} over seeds, corrected by Holm for the number of such tests on all data sets. The "
             "interval of the improvement is by t over the same seeds, not corrected."
         )
+    notes += _unequal(results)
     notes += [_pairing(over, seeds, pairs) for (over, seeds), pairs in tests.items()]
     if untested:
         columns = listing([f"{listing(names)} on {dataset}" for dataset, names in untested.items()])
@@ -206,6 +205,21 @@ def _compared(results: Results) -> list[tuple[Column, Comparison]]:
         for columns in results.columns.values()
         for column in columns
         if column.comparison
+    ]
+
+
+def _unequal(results: Results) -> list[str]:
+    """Where the two that are compared have not finished the same seeds, and which ones count."""
+    found: dict[tuple[int, ...], dict[str, None]] = {}
+    for column, comparison in _compared(results):
+        if comparison.partial:
+            found.setdefault(comparison.seeds, {})[column.dataset] = None
+    return [
+        f"Unequal seeds on {listing(list(where))}: improvement, interval and p are of the seeds in common alone "
+        f"({listing([str(seed) for seed in seeds])}), each mean in the table is of all that are finished."
+        if seeds
+        else f"No seed in common on {listing(list(where))}: no improvement and no p."
+        for seeds, where in found.items()
     ]
 
 

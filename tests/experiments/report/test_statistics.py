@@ -238,12 +238,33 @@ def test_variants_of_the_proposed_model_are_no_baselines(tmp_path: Path) -> None
     assert title(results) == "MQSATED against 1 variant on 1 data set"
 
 
-def test_without_a_seed_in_common_nothing_is_tested(tmp_path: Path) -> None:
+def test_with_unequal_seeds_all_numbers_are_of_those_in_common(tmp_path: Path) -> None:
+    theirs, ours = [0.0600, 0.0605, 0.0610], [0.0591, 0.0597, 0.0600, 0.0700, 0.0711]
+    write(tmp_path, {"SASRec": theirs, "MQSATED": ours})
+    found = of(tmp_path)
+    assert found.best == {"MQSATED"}  # by the mean of all its seeds, which is 5.8 % above
+    against = found.comparison
+    assert against is not None and against.interval is not None
+    assert (against.over, against.seeds, against.partial) == ("seeds", (1, 2, 3), True)
+    differences = [mine - other for mine, other in zip(ours, theirs)]  # of the first three
+    assert against.gain == pytest.approx(sum(differences) / 3)
+    assert against.improvement == pytest.approx(100 * sum(differences) / sum(theirs)) and against.worse
+    assert against.interval[0] < against.improvement < against.interval[1] < 0
+    assert against.p == pytest.approx(p_by_hand(differences))
+
+
+def test_the_seeds_of_other_baselines_are_no_matter(tmp_path: Path) -> None:
+    write(tmp_path, {"A": [0.1, 0.2, 0.3], "B": [0.1, None, None], "MQSATED": [0.2, 0.3, 0.4]})
+    against = of(tmp_path).comparison
+    assert against is not None and against.baseline == "A" and not against.partial
+
+
+def test_without_a_seed_in_common_nothing_is_compared(tmp_path: Path) -> None:
     write(tmp_path, {"A": [None, 0.2], "MQSATED": [0.3, None]}, ranks={1: 0, 2: 1})
     against = of(tmp_path).comparison
     assert against is not None
     assert (against.p, against.pairs, against.seeds) == (None, 0, ())
-    assert against.improvement == pytest.approx(50)
+    assert (against.gain, against.improvement, against.better, against.worse) == (None, None, False, False)
 
 
 @pytest.mark.parametrize("ranks", [None, {1: 0, 2: 30}])

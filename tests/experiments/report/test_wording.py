@@ -10,7 +10,7 @@ from helpers.made_up import write_cell, write_plan
 
 from recbole_mqsa.experiments.report.results import Results
 from recbole_mqsa.experiments.report.statistics import summarise
-from recbole_mqsa.experiments.report.wording import outcome
+from recbole_mqsa.experiments.report.wording import outcome, table_notes
 from recbole_mqsa.experiments.trials import read_benchmark
 
 
@@ -74,3 +74,28 @@ def test_the_outcome_names_the_baselines_that_are_missing(tmp_path: Path) -> Non
     for row in "BC":
         write_cell(tmp_path, "d", row, 1, {"ndcg@20": 0.2})
     assert "finished" not in outcome(summarise(*read_benchmark(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "says", "note"),
+    [
+        (
+            [0.0600, 0.0605, 0.0610],
+            [0.0591, 0.0597, 0.0600, 0.0700, 0.0711],
+            "In 1 it is worse, in 1 of them with corrected p < 0.05 over seeds.",
+            "Unequal seeds on d: improvement, interval and p are of the seeds in common alone (1, 2 and 3), each mean "
+            "in the table is of all that are finished.",
+        ),
+        ([None, 0.2], [0.3, None], "", "No seed in common on d: no improvement and no p."),
+    ],
+)
+def test_unequal_seeds_are_said(tmp_path: Path, theirs: list, ours: list, says: str, note: str) -> None:
+    results = results_of(tmp_path, [("A", "A", theirs), ("MQSATED", "MQSATED", ours)])
+    assert outcome(results).endswith(says) and bool(outcome(results)) == bool(says)
+    assert note in table_notes(results)
+
+
+def test_equal_seeds_are_not_said_to_be_unequal(tmp_path: Path) -> None:
+    rows = [("A", "A", [0.1, 0.2]), ("B", "B", [0.1, None]), ("MQSATED", "MQSATED", [0.2, 0.3])]
+    notes = " ".join(table_notes(results_of(tmp_path, rows)))
+    assert "Improvement: MQSATED over" in notes and "seeds on d" not in notes

@@ -54,7 +54,8 @@ class Comparison:
             them.
         partial: whether one of the two has finished other seeds as well.
         interval: where seeds were paired, the improvement's 95 % confidence interval by t, in percent.
-        corrected: p after Holm's correction for all comparisons over seeds that stand beside this one.
+        corrected: p after Holm's correction for all comparisons over seeds of its family: over all test samples, or
+            within slices.
     """
 
     baseline: str
@@ -111,7 +112,7 @@ class Results:
         metric: the one that slices and figures show; None before any run is finished.
         columns: by data set, every metric over all test samples.
         slices: by data set, ``metric`` in each slice; empty where its runs have none.
-        all_slices: by data set and metric, the same for every metric.
+        all_slices: by data set and metric, the same for every metric; the last column of each is that of ``columns``.
         published: by data set, the paper's models and each one's metrics; empty where they are not asked for.
             They take part in no mark and no test.
         refit: the same benchmark trained on the validation part as well; None where it was not.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from ...interfaces import Json
 from ..trials import Trial
@@ -31,18 +32,20 @@ SMALLER_IS_BETTER = {"averagepopularity", "giniindex", "logloss", "mae", "rmse"}
 def summarise(plan: Json, trials: Sequence[Trial], paper: bool = False) -> Results:
     """Every column that a report has; with ``paper``, the published numbers of its data sets as well."""
     metric, names, own = main_metric(trials), metrics(trials), proposed_in(plan)
-    columns, all_slices = {}, {}
-    for dataset in dict.fromkeys(trial.dataset for trial in trials):
-        columns[dataset] = [column(trials, dataset, name, proposed=own) for name in names]
-        all_slices[dataset] = _slices(trials, dataset, names, own)
-    columns = _corrected(columns)
-    all_slices = {dataset: _corrected(found) for dataset, found in all_slices.items()}
+    datasets = list(dict.fromkeys(trial.dataset for trial in trials))
+    columns = _corrected(
+        {dataset: [column(trials, dataset, name, proposed=own) for name in names] for dataset in datasets}
+    )
+    all_slices = _slices(trials, columns, own)
     slices = {dataset: found.get(str(metric), []) for dataset, found in all_slices.items()}
     published = {dataset: published_on(dataset) for dataset in columns} if paper else {}
     return Results(plan, tuple(trials), metric, columns, slices, all_slices, published)
 
 
-def _corrected(tables: dict[str, list[Column]]) -> dict[str, list[Column]]:
+Key = TypeVar("Key")
+
+
+def _corrected(tables: dict[Key, list[Column]]) -> dict[Key, list[Column]]:
     """The columns with p corrected for all comparisons over seeds that are among them."""
     compared = [column.comparison for columns in tables.values() for column in columns]
     tested = [c for c in compared if c is not None and c.p is not None and c.over == "seeds"]
@@ -58,18 +61,31 @@ def _corrected(tables: dict[str, list[Column]]) -> dict[str, list[Column]]:
 
 
 def _slices(
-    trials: Sequence[Trial], dataset: str, names: list[str], proposed: str
-) -> dict[str, list[Column]]:
-    """By metric, a column for each slice; no metric that only all lists together tell, such as coverage."""
-    found = parts([trial for trial in trials if trial.dataset == dataset])
-    if not set(found) - {ALL}:
-        return {}
-    columns = {name: [column(trials, dataset, name, part, proposed) for part in found] for name in names}
+    trials: Sequence[Trial], columns: dict[str, list[Column]], proposed: str
+) -> dict[str, dict[str, list[Column]]]:
+    """By data set and metric, a column for each slice; the last, of all samples, is that of ``columns``.
+
+    What is tested within slices is corrected together. ``columns`` keep their own correction, so that looking into
+    slices weakens no claim over all samples. A metric that only all lists together tell, such as coverage, has none.
+    """
+    within = _corrected(
+        {
+            (dataset, whole.metric): _within(trials, dataset, whole.metric, proposed)
+            for dataset, wholes in columns.items()
+            for whole in wholes
+        }
+    )
     return {
-        name: of
-        for name, of in columns.items()
-        if any(entry.values for one in of if one.part != ALL for entry in one.entries)
+        dataset: {of.metric: [*apart, of] for of in wholes if (apart := within[dataset, of.metric])}
+        for dataset, wholes in columns.items()
     }
+
+
+def _within(trials: Sequence[Trial], dataset: str, metric: str, proposed: str) -> list[Column]:
+    """A column for each slice but that of all samples; none of a metric that no slice has."""
+    names = [part for part in parts(of for of in trials if of.dataset == dataset) if part != ALL]
+    columns = [column(trials, dataset, metric, part, proposed) for part in names]
+    return columns if any(entry.values for one in columns for entry in one.entries) else []
 
 
 def metrics(trials: Iterable[Trial]) -> list[str]:

@@ -8,7 +8,7 @@ from ...interfaces import Json
 from ..trials import REFIT, Trial
 from .formatting import MISSING, listing, metric_label, plural
 from .published import SOURCE
-from .results import SIGNIFICANT, Column, Comparison, Results, baselines, by_variant, parts
+from .results import ALL, SIGNIFICANT, Column, Comparison, Results, baselines, by_variant, parts
 from .significance import MIN_SEEDS
 
 SLICE_NOTE = (
@@ -183,11 +183,7 @@ def _test_notes(results: Results) -> list[str]:
         f"Improvement: {results.proposed} over the {other(results)} with the best mean, in percent of that mean. "
         "p is of a two-sided paired t-test of the two, whichever is better."
     ]
-    if any(over == "seeds" for over, _ in tests):
-        notes.append(
-            f"* is p < {SIGNIFICANT} over seeds, corrected by Holm for the number of such tests on all data sets. The "
-            "interval of the improvement is by t over the same seeds, not corrected."
-        )
+    notes += [_corrections(results)] if any(over == "seeds" for over, _ in tests) else []
     notes += _unequal(results)
     notes += [_pairing(over, seeds, pairs) for (over, seeds), pairs in tests.items()]
     if untested:
@@ -206,6 +202,22 @@ def _compared(results: Results) -> list[tuple[Column, Comparison]]:
         for column in columns
         if column.comparison
     ]
+
+
+def _corrections(results: Results) -> str:
+    """What a star is, and which tests are corrected together."""
+    text = (
+        f"* is p < {SIGNIFICANT} over seeds, corrected by Holm for the number of such tests: those over all test "
+        "samples, of all metrics on all data sets, together."
+    )
+    if any(results.all_slices.values()):
+        text += (
+            f" The tests within slices are corrected together, apart from these; the slices' column “{ALL}” is that of "
+            "the first table, with its p."
+        )
+    if results.refit:
+        text += " Those after training on the validation part as well are corrected together, too, apart from the rest."
+    return f"{text} The interval of the improvement is by t over the same seeds, not corrected."
 
 
 def _unequal(results: Results) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -75,6 +76,32 @@ def test_p_is_corrected_for_all_comparisons_over_seeds(tmp_path: Path) -> None:
     assert d is not None and e is not None and d.p is not None and e.p is not None
     assert d.p < e.p and (d.corrected, e.corrected) == pytest.approx((2 * d.p, max(2 * d.p, e.p)))
     assert d.significant and e.significant == (max(2 * d.p, e.p) < 0.05)
+
+
+def test_slices_are_corrected_apart_and_all_of_them_is_the_main_table(tmp_path: Path) -> None:
+    chance = np.random.default_rng(3)
+    write_plan(tmp_path, ["A", "MQSATED"], ["d", "e"], [1, 2, 3])
+    for dataset, row, seed in itertools.product("de", ["A", "MQSATED"], [1, 2, 3]):
+        better = 0.15 if row == "MQSATED" else 0.0
+        parts_of = {
+            part: dict(zip(["hit@5", "ndcg@20"], better + 0.1 * chance.random(2)))
+            for part in ("0", ">0", "all")
+        }
+        slices = {part: {"samples": 5, **numbers} for part, numbers in parts_of.items()}
+        write_cell(tmp_path, dataset, row, seed, parts_of["all"], slices=slices)
+    results = summarise(*read_benchmark(tmp_path))
+    main = [one for columns in results.columns.values() for one in columns]
+    tables = [columns for of in results.all_slices.values() for columns in of.values()]
+    apart = [one for columns in tables for one in columns if one.part != "all"]
+    for family, size in ((main, 4), (apart, 8)):  # two metrics on two data sets; each in two slices
+        against = [one.comparison for one in family if one.comparison]
+        assert len(against) == size
+        assert len({of.corrected for of in against}) > 2
+        assert [of.corrected for of in against] == holm([of.p for of in against if of.p is not None])
+    for dataset, columns in results.columns.items():
+        for whole in columns:
+            assert results.all_slices[dataset][whole.metric][-1] == whole  # with the same p
+        assert results.slices[dataset] == results.all_slices[dataset]["ndcg@20"]
 
 
 def test_holm_against_its_definition() -> None:

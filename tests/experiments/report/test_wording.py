@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,21 @@ def test_equal_seeds_are_not_said_to_be_unequal(tmp_path: Path) -> None:
     rows = [("A", "A", [0.1, 0.2]), ("B", "B", [0.1, None]), ("MQSATED", "MQSATED", [0.2, 0.3])]
     notes = " ".join(table_notes(results_of(tmp_path, rows)))
     assert "Improvement: MQSATED over" in notes and "seeds on d" not in notes
+
+
+def test_a_note_names_only_the_tests_that_there_are(tmp_path: Path) -> None:
+    rows = [("A", "A", [0.1, 0.2, 0.3]), ("MQSATED", "MQSATED", [0.2, 0.3, 0.5])]
+    plain = results_of(tmp_path / "plain", rows)
+    slices = {part: {"samples": 5, "ndcg@20": 0.2} for part in ("0", ">0", "all")}
+    sliced = results_of(tmp_path / "sliced", rows, slices=slices)
+    said = "such tests: those over all test samples, of all metrics on all data sets, together."
+    for results, more in (
+        (plain, " The interval of the improvement"),
+        (sliced, " The tests within slices are corrected together, apart from these;"),
+        (
+            replace(plain, refit=plain),
+            " Those after training on the validation part as well are corrected together,",
+        ),
+    ):
+        (note,) = [note for note in table_notes(results) if "Holm" in note]
+        assert said + more in note

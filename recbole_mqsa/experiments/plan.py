@@ -50,14 +50,15 @@ def check_settings_of(
         given_of: the settings that a trial is given besides its own, which override them.
 
     Raises:
-        UserError: :class:`recbole_mqsa.settings.config.Config` refuses the settings, or a trial was finished with
-            others.
+        UserError: :class:`recbole_mqsa.settings.config.Config` refuses the settings, they leave nothing to test, or a
+            trial was finished with others.
     """
     for trial in trials:
         model, given = trial.variant.model, {**given_of(trial), **trial.settings}
         try:
             config = Config(model, trial.dataset, command_line=given, allow_unknown=allow_unknown)
             refuse_unable(config)
+            _check_test_part(config)
         except UserError as error:
             raise UserError(f"variant '{trial.variant.name}' on {trial.dataset}: {error}") from error
         if trial.finished:
@@ -67,6 +68,17 @@ def check_settings_of(
                     f"{trial.folder} was finished with other settings ({', '.join(other)}); "
                     "use those, remove that folder, or name another output_dir"
                 )
+
+
+def _check_test_part(config: Config) -> None:
+    """Raise where the split leaves no test part, so that hours of training would end in nothing to compare."""
+    ((kind, value),) = config["eval_args"]["split"].items()
+    tests = value not in ("all", "valid_only") if kind == "LS" else value[2] > 0
+    if not tests:
+        raise UserError(
+            f"eval_args splits {kind} {value}, which leaves no test part, but a report compares tests; choose a split "
+            "with one, such as LS: valid_and_test"
+        )
 
 
 DATA_SETTINGS = (

@@ -58,7 +58,8 @@ class Study:
         """See that every trial can start, before any does.
 
         Raises:
-            UserError: a bad name or setting, a trial that was finished with other settings, or a file in the way.
+            UserError: a bad name or setting, a split without a test part, a trial that was finished with other
+                settings, or a file in the way.
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"output_dir {self.folder} is a file; name a folder")

@@ -53,6 +53,15 @@ class Trial:
     def finished(self) -> bool:
         return (self.folder / RESULT).is_file()
 
+    @property
+    def tested(self) -> bool:
+        """Whether the trial is finished and has a test; a run trained on all actions has none.
+
+        Raises:
+            UserError: the result cannot be read.
+        """
+        return self.finished and bool(self.result["test"])
+
     @cached_property
     def result(self) -> Json:
         """The content of ``result.json``, read once.

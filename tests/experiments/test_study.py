@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,26 @@ def test_runs_on_other_data_of_the_same_name_are_not_averaged(tmp_path: Path) ->
         Study(tmp_path / "out", pop, ["chain"], [1, 2, 3], given).check()
     filtered = [*pop, Variant("few", "Pop", {"user_inter_num_interval": "[4,inf)"})]
     assert Study(tmp_path / "filtered", filtered, ["chain"], [1], given).run(lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("split", "shown"),
+    [
+        ({"LS": "all"}, "LS all"),
+        ({"LS": "valid_only"}, "LS valid_only"),
+        ({"RS": [0.8, 0.2, 0]}, "RS [0.8, 0.2, 0]"),
+        ({"TS": [0.9, 0.1, 0.0]}, "TS [0.9, 0.1, 0.0]"),
+    ],
+)
+def test_a_split_without_a_test_part_is_refused_before_anything_is_trained(
+    tmp_path: Path, split: dict[str, object], shown: str
+) -> None:
+    eval_args = {"split": split, "order": "TO", "mode": "full"}
+    says = f"variant 'Pop' on chain: eval_args splits {shown}, which leaves no test part, but a report compares tests;"
+    with pytest.raises(UserError, match=re.escape(says)):
+        study(tmp_path, eval_args=eval_args).check()
+
+
+@pytest.mark.parametrize("split", [{"LS": "test_only"}, {"RS": [0.8, 0.0, 0.2]}, {"TS": [0.8, 0.1, 0.1]}])
+def test_a_split_with_a_test_part_is_not_refused(tmp_path: Path, split: dict[str, object]) -> None:
+    study(tmp_path, eval_args={"split": split, "order": "TO", "mode": "full"}).check()

@@ -119,6 +119,7 @@ COMMAND_LINE = (
                 "--config_files=nowhere.yaml",
                 "--callback=1",
                 "sweep  --param=no_such  --values=1",
+                "benchmark  --models=Pop  --eval_args={'split': {'LS': 'all'}, 'order': 'TO'}",
             ),
         )
     ),

@@ -74,7 +74,7 @@ def costs(trials: Sequence[Trial], dataset: str) -> list[Cost]:
     """The cost of every variant on a data set, in the plan's order; all None for one without a finished run."""
     found = []
     for members in by_variant(trials, dataset).values():
-        finished = [of_trial(trial) for trial in members if trial.finished]
+        finished = [of_trial(trial) for trial in members if trial.tested]
         means = {
             name: spread([number for costs in finished if (number := costs[name]) is not None])[0]
             for name in (*MEASURES, "best_seconds")

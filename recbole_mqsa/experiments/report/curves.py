@@ -35,7 +35,7 @@ def history(trial: Trial) -> list[dict[str, float]]:
         UserError: ``epochs.csv`` is damaged.
     """
     path = trial.folder / "epochs.csv"
-    if not trial.finished or not path.is_file():
+    if not trial.tested or not path.is_file():
         return []
     try:
         with open(path, newline="", encoding="utf-8") as file:

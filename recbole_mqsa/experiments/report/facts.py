@@ -29,7 +29,7 @@ def facts(results: Results) -> Facts:
         "proposed": results.proposed,
         "metric": metric_label(results.metric) if results.metric else "",
         "datasets": [_dataset(results, name) for name in results.datasets],
-        "notes": wording.table_notes(results) if any(trial.finished for trial in results.trials) else [],
+        "notes": wording.table_notes(results) if any(trial.tested for trial in results.trials) else [],
         "refit_note": wording.REFIT_NOTE,
         "slice_note": wording.SLICE_NOTE,
         "cost_note": wording.COST_NOTE,
@@ -63,7 +63,7 @@ class Dataset:
 
 
 def _dataset(results: Results, name: str) -> Dataset:
-    users = {trial.result["users"]["test"] for trial in results.trials_on(name) if trial.finished}
+    users = {trial.result["users"]["test"] for trial in results.trials_on(name) if trial.tested}
     return Dataset(
         name=name,
         users=listing([f"{n:,}" for n in sorted(users)]),

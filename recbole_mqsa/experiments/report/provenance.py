@@ -23,7 +23,7 @@ def provenance(trials: Sequence[Trial]) -> dict[str, Groups]:
     for key in RECORDS:
         groups: dict[str, list[Trial]] = {}
         for trial in trials:
-            if trial.finished and (text := _record(key, trial.result.get(key))):
+            if trial.tested and (text := _record(key, trial.result.get(key))):
                 groups.setdefault(text, []).append(trial)
         if groups:
             found[key] = sorted(groups.items(), key=lambda item: -len(item[1]))
@@ -71,7 +71,7 @@ def differences(trials: Sequence[Trial]) -> list[str]:
     }
     records = provenance(trials)
     found = [text for key, text in sentences.items() if len(records.get(key, [])) > 1]
-    unknown = [trial for trial in trials if trial.finished and not trial.result.get("commit")]
+    unknown = [trial for trial in trials if trial.tested and not trial.result.get("commit")]
     if unknown:
         found.append(f"No commit is recorded for {where(unknown)}.")
     return found
@@ -109,7 +109,7 @@ def pairs(settings: Json) -> str:
 
 def given_settings(variant: Variant, trials: Sequence[Trial]) -> str:
     """The settings that make a variant, or whose it has where it was given none."""
-    own = [trial for trial in trials if trial.finished and trial.variant.name == variant.name]
+    own = [trial for trial in trials if trial.tested and trial.variant.name == variant.name]
     presets = {trial.result["settings"].get("preset") for trial in own}
     preset = presets.pop() if len(presets) == 1 else None
     otherwise = f"this package's preset {preset}" if preset not in (None, "none") else DEFAULTS
@@ -126,7 +126,7 @@ def settings(trials: Sequence[Trial]) -> tuple[dict[str, str], dict[str, dict[st
     Returns:
         name to value where every run has the same; and variant to name to the values with their places.
     """
-    finished = [trial for trial in trials if trial.finished]
+    finished = [trial for trial in trials if trial.tested]
     texts = [{key: _literal(v) for key, v in sorted(trial.result["settings"].items())} for trial in finished]
     shared = {
         key: text

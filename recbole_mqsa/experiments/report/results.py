@@ -190,7 +190,7 @@ def parts(trials: Iterable[Trial]) -> dict[str, set[int]]:
     """The slices of the test samples, each with its sizes (one, if all runs split alike), all samples last."""
     found: dict[str, set[int]] = {}
     for trial in trials:
-        if trial.finished:
+        if trial.tested:
             for name, values in (trial.result.get("slices") or {}).items():
                 found.setdefault(name, set()).add(values["samples"])
     return {name: found[name] for name in sorted(found, key=lambda name: name == ALL)}
@@ -198,7 +198,7 @@ def parts(trials: Iterable[Trial]) -> dict[str, set[int]]:
 
 def value(trial: Trial, metric: str, part: str = ALL) -> float | None:
     """A finished run's metric; None where it has none, as in a slice without samples."""
-    if not trial.finished:
+    if not trial.tested:
         return None
     result = trial.result
     source = result["test"] if part == ALL else (result.get("slices") or {}).get(part) or {}

@@ -90,15 +90,13 @@ def _within(trials: Sequence[Trial], dataset: str, metric: str, proposed: str) -
 
 def metrics(trials: Iterable[Trial]) -> list[str]:
     """All test metrics of the finished runs, HR first."""
-    return sorted(
-        {key for trial in trials if trial.finished for key in trial.result["test"]}, key=metric_order
-    )
+    return sorted({key for trial in trials if trial.tested for key in trial.result["test"]}, key=metric_order)
 
 
 def main_metric(trials: Sequence[Trial]) -> str | None:
     """The metric that chose the epochs, if it was tested too; else the last one."""
     known = metrics(trials)
-    chosen = {str(trial.result["settings"].get("valid_metric")).lower() for trial in trials if trial.finished}
+    chosen = {str(trial.result["settings"].get("valid_metric")).lower() for trial in trials if trial.tested}
     return next(iter(sorted(chosen & set(known))), known[-1] if known else None)
 
 

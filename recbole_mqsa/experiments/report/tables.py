@@ -146,7 +146,7 @@ def _published(value: float | None) -> Score:
 
 def seeds_of(entry: Entry) -> str:
     """``n of m seeds`` where some are missing but not all, else nothing."""
-    done = sum(trial.finished for trial in entry.trials)
+    done = sum(trial.tested for trial in entry.trials)
     return f"{done} of {len(entry.trials)} seeds" if 0 < done < len(entry.trials) else ""
 
 
@@ -222,7 +222,7 @@ def long_csv(results: Results) -> str:
     table.writerow(["dataset", "row", "seed", "slice", "metric", "value"])
     for trial in results.trials:
         about = [trial.dataset, trial.variant.name, trial.seed]
-        if not trial.finished:
+        if not trial.tested:
             table.writerow([*about, "", "", ""])
             continue
         slices = {name: of for name, of in (trial.result.get("slices") or {}).items() if name != ALL}

@@ -32,6 +32,7 @@ SETTINGS_NOTE = (
     "does not have."
 )
 DEFAULTS = "this package's defaults"
+UNTESTED = "not tested"
 
 
 def title(results: Results) -> str:
@@ -90,10 +91,10 @@ def _better_still(results: Results, columns: Sequence[Column]) -> str:
 
 
 def _absent(results: Results) -> str:
-    """The rivals without a finished run; empty if each has one."""
-    finished = {trial.variant.name for trial in results.trials if trial.finished}
-    absent = [name for name in results.rivals if name not in finished]
-    return f" No run of {listing(absent)} is finished." if absent else ""
+    """The rivals without a result; empty if each has one."""
+    tested = {trial.variant.name for trial in results.trials if trial.tested}
+    absent = [name for name in results.rivals if name not in tested]
+    return f" No run of {listing(absent)} has a result." if absent else ""
 
 
 def _clear(comparisons: Sequence[Comparison]) -> str:
@@ -120,8 +121,8 @@ def table_notes(results: Results) -> list[str]:
     variants = [
         trials for dataset in results.datasets for trials in by_variant(results.trials, dataset).values()
     ]
-    if any(len(trials) > sum(trial.finished for trial in trials) > 0 for trials in variants):
-        notes.append("“n of m seeds” beside a name: only n are finished, and the means are over those.")
+    if any(len(trials) > sum(trial.tested for trial in trials) > 0 for trials in variants):
+        notes.append("“n of m seeds” beside a name: only n have a result, and the means are over those.")
     notes += [REFIT_NOTE] if results.kind == REFIT else []
     return [
         *(*notes, *tuning_notes(results.plan), *_test_notes(results), *knowledge_notes(results)),
@@ -136,7 +137,7 @@ def knowledge_notes(results: Results) -> list[str]:
     counting = {
         trial.variant.name: trial.result["settings"]["count_validation"]
         for trial in results.trials
-        if trial.finished and trial.result["settings"].get("count_validation") is not None
+        if trial.tested and trial.result["settings"].get("count_validation") is not None
     }
     told = {
         True: "Counted anew before the test, with the validation part",
@@ -271,19 +272,19 @@ def slice_label(column: Column) -> str:
 
 def unfinished(trials: Sequence[Trial]) -> list[tuple[Trial, str]]:
     """Every run without a result, and why."""
-    return [(trial, state(trial)) for trial in trials if not trial.finished]
+    return [(trial, state(trial)) for trial in trials if not trial.tested]
 
 
 def state(trial: Trial) -> str:
     if trial.finished:
-        return "finished"
+        return "finished" if trial.tested else f"{UNTESTED}: trained on all actions"
     return f"failed: {trial.failure}" if trial.failure else "not run, or not finished"
 
 
 def absence(trials: Sequence[Trial]) -> str:
     """What stands in a table in place of a mean that does not exist."""
     if any(trial.finished for trial in trials):
-        return MISSING
+        return MISSING if any(trial.tested for trial in trials) else UNTESTED
     return "failed" if any(trial.failure for trial in trials) else "not run"
 
 
@@ -291,4 +292,6 @@ def progress(trials: Sequence[Trial]) -> str:
     """How much of the plan is done."""
     done, failed = sum(trial.finished for trial in trials), sum(trial.failure is not None for trial in trials)
     text = f"{done} of {plural(len(trials), 'run')} finished"
+    untested = sum(trial.finished and not trial.tested for trial in trials)
+    text += f", {untested} of them without a test" if untested else ""
     return text + (f", {failed} failed" if failed else "")

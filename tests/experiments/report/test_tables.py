@@ -242,7 +242,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
 def test_nothing_finished_yet(tmp_path: Path) -> None:
     write_plan(tmp_path, ["A", "MQSATED"], ["d"], [1])
     text = markdown(read(tmp_path))
-    assert "No run is finished." in text
+    assert "No run has a result." in text
     assert "0 of 2 runs finished." in text
     assert long_csv(read(tmp_path)).splitlines()[1:] == ["d,A,1,,,", "d,MQSATED,1,,,"]
     assert r"\begin{table*}" not in latex(read(tmp_path))

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..interfaces import Json
+from ..runs.folder import RESULT, read_result
 
-BENCHMARK, RESULT, FAILED = "benchmark.json", "result.json", "failed.txt"
+BENCHMARK, FAILED = "benchmark.json", "failed.txt"
 REFIT = "refit"
 """The folder, within a benchmark's, of its runs once more, trained on the validation part as well."""
 
@@ -46,10 +47,6 @@ class Trial:
         return {**self.variant.settings, **self.tuned, "seed": self.seed}
 
     @property
-    def row(self) -> Variant:
-        return self.variant
-
-    @property
     def finished(self) -> bool:
         return (self.folder / RESULT).is_file()
 
@@ -58,7 +55,7 @@ class Trial:
         """Whether the trial is finished and has a test; a run trained on all actions has none.
 
         Raises:
-            UserError: the result cannot be read.
+            UserError: as :attr:`result`.
         """
         return self.finished and bool(self.result["test"])
 
@@ -67,9 +64,12 @@ class Trial:
         """The content of ``result.json``, read once.
 
         Raises:
-            UserError: the file cannot be read.
+            UserError: there is none, it is damaged, or it was changed after the run.
         """
-        return _read(self.folder / RESULT, "remove the folder and run the benchmark again")
+        result = read_result(self.folder)
+        if result is None:
+            raise UserError(f"{self.folder} holds no finished run; run the benchmark again")
+        return result
 
     @property
     def title(self) -> str:
@@ -110,7 +110,7 @@ def read_benchmark(folder: Path) -> tuple[Json, list[Trial]]:
         UserError: ``benchmark.json`` is missing, damaged, or has a variant whose name cannot name a folder.
     """
     path = Path(folder) / BENCHMARK
-    plan = _read(path, "name a folder that the benchmark has written")
+    plan = _read(path)
     try:
         variants = [
             Variant(str(row["name"]), str(row["model"]), dict(row["settings"])) for row in plan["rows"]
@@ -163,7 +163,8 @@ def _check_names(kind: str, names: Sequence[str]) -> None:
             raise UserError(f"{kind} '{name}' cannot name a folder; choose another name")
 
 
-def _read(path: Path, remedy: str) -> Json:
+def _read(path: Path) -> Json:
+    remedy = "name a folder that the benchmark has written"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:

@@ -68,8 +68,3 @@ def named_variants(names: Sequence[str]) -> list[Variant]:
 def swept_variants(model: str, param: str, values: Sequence[object]) -> list[Variant]:
     """A variant of ``model`` for each value of the setting ``param``."""
     return [Variant(f"{param}={value}".replace(" ", ""), model, {param: value}) for value in values]
-
-
-# Their former names.
-named_rows = named_variants
-swept_rows = swept_variants

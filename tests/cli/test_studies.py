@@ -11,6 +11,7 @@ from helpers.chain import write_chain
 
 from recbole_mqsa.cli.main import main
 from recbole_mqsa.runs.atomic import locked
+from recbole_mqsa.runs.folder import write_result
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_a_refit_is_a_second_table(tmp_path: Path, chain: list[str], capfd: Any)
     assert main(words) == 0
     assert "running" not in capfd.readouterr().out
     first["best_epoch"] += 1
-    (out / place).write_text(json.dumps(first))
+    write_result((out / place).parent, first)
     assert main(words) == 2
     assert "trained once more from another run than the present one (epochs)" in capfd.readouterr().err
 

@@ -68,6 +68,10 @@ def test_a_refit_is_a_second_table(tmp_path: Path, chain: list[str], capfd: Any)
     write_result((out / place).parent, first)
     assert main(words) == 2
     assert "trained once more from another run than the present one (epochs)" in capfd.readouterr().err
+    assert main(["report", f"--output_dir={out}"]) == 0
+    text = (out / "report.md").read_text()
+    assert "not of the runs that are here now: MQSATED on chain, seed 2020." in text
+    assert f"{again['test']['ndcg@20']:.4f}" not in text and "rained on the validation part as well" in text
 
 
 def test_a_refit_leaves_out_what_has_failed(tmp_path: Path, chain: list[str], capfd: Any) -> None:

@@ -30,7 +30,7 @@ def facts(results: Results) -> Facts:
         "metric": metric_label(results.metric) if results.metric else "",
         "datasets": [_dataset(results, name) for name in results.datasets],
         "notes": wording.table_notes(results) if any(trial.tested for trial in results.trials) else [],
-        "refit_note": wording.REFIT_NOTE,
+        "refit_note": wording.refit_note(results),
         "slice_note": wording.SLICE_NOTE,
         "cost_note": wording.COST_NOTE,
         "unfinished": wording.unfinished(results.trials),

@@ -116,6 +116,7 @@ class Results:
         published: by data set, the paper's models and each one's metrics; empty where they are not asked for.
             They take part in no mark and no test.
         refit: the same benchmark trained on the validation part as well; None where it was not.
+        stale: runs of the refit that are left out, as they are not of the runs that are there now.
     """
 
     plan: Json
@@ -126,6 +127,7 @@ class Results:
     all_slices: dict[str, dict[str, list[Column]]]
     published: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     refit: Results | None = None
+    stale: tuple[Trial, ...] = ()
 
     @property
     def kind(self) -> str:

@@ -124,10 +124,21 @@ def table_notes(results: Results) -> list[str]:
     if any(len(trials) > sum(trial.tested for trial in trials) > 0 for trials in variants):
         notes.append("“n of m seeds” beside a name: only n have a result, and the means are over those.")
     notes += [REFIT_NOTE] if results.kind == REFIT else []
+    notes += [_left_out(results)] if results.stale and results.refit is None else []
     return [
         *(*notes, *tuning_notes(results.plan), *_test_notes(results), *knowledge_notes(results)),
         *published_notes(results),
     ]
+
+
+def refit_note(results: Results) -> str:
+    """What the second table shows, and what it does not show any more."""
+    return " ".join([REFIT_NOTE, _left_out(results)] if results.stale else [REFIT_NOTE])
+
+
+def _left_out(results: Results) -> str:
+    names = listing([trial.name for trial in results.stale])
+    return f"Of the runs made once more are left out, as they are not of the runs that are here now: {names}."
 
 
 def knowledge_notes(results: Results) -> list[str]:

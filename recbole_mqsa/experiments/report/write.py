@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ...runs.atomic import write_text
-from ..trials import BENCHMARK, REFIT, read_benchmark
+from ...settings.compare import differing_refit
+from ..trials import BENCHMARK, REFIT, Trial, read_benchmark
 from .render import latex, markdown, page
 from .statistics import summarise
 from .tables import long_csv
@@ -27,7 +29,11 @@ def write_report(folder: Path, paper: bool = False) -> None:
     """
     results = summarise(*read_benchmark(folder), paper)
     if (Path(folder) / REFIT / BENCHMARK).exists():
-        results = replace(results, refit=summarise(*read_benchmark(Path(folder) / REFIT), paper))
+        plan, trials = read_benchmark(Path(folder) / REFIT)
+        stale = tuple(trial for trial in trials if trial.tested and not _is_of(results.trials, trial))
+        present = [trial for trial in trials if trial not in stale]
+        refit = summarise(plan, present, paper) if any(trial.tested for trial in present) else None
+        results = replace(results, refit=refit, stale=stale)
     files = {
         "report.md": markdown(results),
         "results.csv": long_csv(results),
@@ -36,3 +42,9 @@ def write_report(folder: Path, paper: bool = False) -> None:
     }
     for name, text in files.items():
         write_text(Path(folder) / name, text)
+
+
+def _is_of(runs: Sequence[Trial], refit: Trial) -> bool:
+    """Whether a run was made once more from one of these."""
+    same = [run for run in runs if run.name == refit.name and run.tested]
+    return any(not differing_refit(run.result, refit.result) for run in same)

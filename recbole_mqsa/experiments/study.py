@@ -63,10 +63,19 @@ class Study:
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"output_dir {self.folder} is a file; name a folder")
-        check_settings_of(
-            self.trials, lambda trial: self.given(trial.variant, trial.dataset), self.allow_unknown
-        )
+        self._check(self.trials)
         check_same_data(self.trials)
+
+    def check_unfinished(self) -> None:
+        """The same of what is not finished, as far as it is known before searches have found its settings.
+
+        Raises:
+            UserError: a bad name or setting, or a split without a test part.
+        """
+        self._check([trial for trial in self.trials if not trial.finished])
+
+    def _check(self, trials: Sequence[Trial]) -> None:
+        check_settings_of(trials, lambda trial: self.given(trial.variant, trial.dataset), self.allow_unknown)
 
     def outlook(self) -> Iterator[str]:
         """A line for each trial with the time that it will take, and one for all that are not finished."""

@@ -37,6 +37,7 @@ def searches_of(study: Study, trials: int) -> Searches:
         raise UserError("no variant has a space below properties/tune; leave out --tune")
     if untunable:
         replace(study, variants=untunable).check()
+    study.check_unfinished()
     searches = {
         (dataset, variant.name): _search(study, dataset, variant, trials)
         for dataset in study.datasets

@@ -146,6 +146,11 @@ def test_an_unknown_key_is_refused_with_the_nearest(key: str, near: str) -> None
     assert Config("MQSATED", "ml-100k", config_dict={key: 1}, allow_unknown=True)[key] == 1
 
 
+@pytest.mark.parametrize("key", ["split", "resume", "output_dir"])
+def test_an_option_is_no_setting(key: str) -> None:
+    assert complaint(config_dict={key: 1}) == f"{key} is an option of train, not a setting; leave it out"
+
+
 @pytest.mark.parametrize("key", ["encoding", "wandb_project"])
 def test_a_key_that_no_yaml_file_has_is_accepted(key: str) -> None:
     assert settings(**{key: "utf-8"})[key] == "utf-8"

@@ -55,6 +55,9 @@ def test_what_cannot_be_tuned_is_told_first(tmp_path: Path, capsys: pytest.Captu
         fair.searches_of(study(tmp_path, "Pop"), 2)
     with pytest.raises(UserError, match=r"learning_rate is in the space, and 0\.1 is given"):
         fair.searches_of(study(tmp_path, "MQSATED", settings={"learning_rate": 0.1}), 2)
+    untested = {"split": {"LS": "valid_only"}, "order": "TO", "mode": "full"}
+    with pytest.raises(UserError, match="leaves no test part"):
+        fair.searches_of(study(tmp_path, "MQSATED", settings={"eval_args": untested}), 2)
     words = [
         "benchmark",
         "--models=MQSATED",

@@ -102,7 +102,8 @@ def _clear(comparisons: Sequence[Comparison]) -> str:
     tested = [comparison for comparison in comparisons if comparison.corrected is not None]
     if not tested:
         return ""
-    return f", in {sum(c.significant for c in tested)} of them with corrected p < {SIGNIFICANT} over seeds"
+    clear = sum(c.significant for c in tested) or "none"
+    return f", in {clear} of them with corrected p < {SIGNIFICANT} over seeds"
 
 
 def spread_note(seeds: Sequence[int]) -> str:

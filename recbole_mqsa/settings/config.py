@@ -125,9 +125,9 @@ class Config(recbole.config.Config):
         if unknown:
             known |= keys_of(self.model_class)
         for key in unknown:
-            if key in OPTIONS:
-                raise UnknownSetting(f"{key} is an option of train, not a setting; leave it out")
             if key not in known:
+                if key in OPTIONS:
+                    raise UnknownSetting(f"{key} is an option of train, not a setting; leave it out")
                 if is_of_others(key):
                     raise UnknownSetting(
                         f"{self.model} has no setting '{key}'{hint(key, map(str, known)) or '; leave it out'} "

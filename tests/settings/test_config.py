@@ -160,6 +160,7 @@ class ReadsOwnKey(SASRec):
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         self.own = config["own_key"]
+        self.part = config["split"]  # a setting here, elsewhere an option
 
 
 def test_keys_in_a_users_own_class_are_its_own() -> None:
@@ -167,6 +168,7 @@ def test_keys_in_a_users_own_class_are_its_own() -> None:
     config = Config(ReadsOwnKey, "ml-100k", config_dict=given)
     assert (config["own_key"], config["n_layers"]) == (3, 2)
     assert "unknown setting 'own_key'" in complaint("SASRec", config_dict=given)
+    assert Config(ReadsOwnKey, "ml-100k", config_dict={**given, "split": 2})["split"] == 2
 
 
 @pytest.mark.parametrize(

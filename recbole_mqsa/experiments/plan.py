@@ -13,6 +13,7 @@ from ..errors import UserError
 from ..interfaces import Json
 from ..runs.atomic import write_text
 from ..runs.plain import plain
+from ..settings.accuracy import tests
 from ..settings.compare import differing
 from ..settings.config import Config
 from ..settings.unable import refuse_unable
@@ -72,9 +73,8 @@ def check_settings_of(
 
 def _check_test_part(config: Config) -> None:
     """Raise where the split leaves no test part, so that hours of training would end in nothing to compare."""
-    ((kind, value),) = config["eval_args"]["split"].items()
-    tests = value not in ("all", "valid_only") if kind == "LS" else value[2] > 0
-    if not tests:
+    if not tests(config):
+        ((kind, value),) = config["eval_args"]["split"].items()
         raise UserError(
             f"eval_args splits {kind} {value}, which leaves no test part, but a report compares tests; choose a split "
             "with one, such as LS: valid_and_test"

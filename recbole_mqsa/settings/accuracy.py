@@ -28,9 +28,19 @@ def _ranks_all(config: Settings) -> bool:
 
 def validates(config: Settings) -> bool:
     """Whether the split leaves a validation part."""
+    return _leaves(config, 1, ("test_only", "all"))
+
+
+def tests(config: Settings) -> bool:
+    """Whether the split leaves a test part."""
+    return _leaves(config, 2, ("valid_only", "all"))
+
+
+def _leaves(config: Settings, part: int, without: tuple[str, str]) -> bool:
+    """Whether a part has a share by ratio, or is none that these ways of leaving out lack."""
     split = config["eval_args"].get("split", {})
-    shares = [split[kind][1] for kind in ("RS", "TS") if kind in split]
-    return split.get("LS") not in ("test_only", "all") and 0 not in shares
+    shares = [split[kind][part] for kind in ("RS", "TS") if kind in split]
+    return split.get("LS") not in without and 0 not in shares
 
 
 def _may_remember(strength: object, config: Settings) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from ..errors import UnknownSetting, UserError
 from ..interfaces import Json
-from ..settings.accuracy import validates
+from ..settings.accuracy import tests, validates
 from ..settings.check import check_settings
 from ..settings.config import Config
 from ..settings.names import hint
@@ -67,7 +67,7 @@ def make_plan(
         epochs=base["epochs"],
         seed=base["seed"],
         defaults=own,
-        tested=(base["eval_args"]["split"] or {}).get("LS") != "valid_only",
+        tested=tests(base),
         allow_unknown=allow_unknown,
     )
 

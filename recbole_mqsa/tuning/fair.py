@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..errors import UserError
 from ..experiments.report.formatting import plural
 from ..experiments.study import Study
-from ..experiments.trials import Trial, Variant
+from ..experiments.trials import Trial, Tuned, Variant
 from ..interfaces import Json
 from .check import make_plan
 from .record import best_of
@@ -37,7 +37,7 @@ def searches_of(study: Study, trials: int) -> Searches:
         raise UserError("no variant has a space below properties/tune; leave out --tune")
     if untunable:
         replace(study, variants=untunable).check()
-    study.check_unfinished()
+    replace(study, variants=tunable).check_unfinished()
     searches = {
         (dataset, variant.name): _search(study, dataset, variant, trials)
         for dataset in study.datasets
@@ -88,13 +88,21 @@ def _refuse_other_budget(search: Search, finished: Sequence[Trial]) -> None:
 
 def found_so_far(study: Study, searches: Searches) -> Study:
     """The study with the settings of the searches that have ended, for a look at what is left to do."""
-    found: dict[str, dict[str, Json]] = {}
-    for (dataset, variant), search in searches.items():
+    found: dict[tuple[str, str], Json] = {}
+    for place, search in searches.items():
         begun = search.begun()
         best = best_of(begun, search.plan.bigger)
         if len(begun) == search.max_trials and best is not None:
-            found.setdefault(dataset, {})[variant] = best.settings
-    return replace(study, tuned=found)
+            found[place] = best.settings
+    return replace(study, tuned=_by_dataset(found))
+
+
+def _by_dataset(found: Mapping[tuple[str, str], Json]) -> Tuned:
+    """Settings by data set and variant, as a study takes them."""
+    nested: dict[str, dict[str, Json]] = {}
+    for (dataset, variant), settings in found.items():
+        nested.setdefault(dataset, {})[variant] = settings
+    return nested
 
 
 def tuned(
@@ -108,7 +116,7 @@ def tuned(
     Raises:
         UserError: a search has no finished trial, or another program is at it.
     """
-    found: dict[str, dict[str, Json]] = {}
+    found: dict[tuple[str, str], Json] = {}
     for (dataset, variant), search in searches.items():
         say(f"tuning {variant} on {dataset}")
         try:
@@ -116,7 +124,7 @@ def tuned(
         except KeyboardInterrupt as stop:
             stop.args = ("interrupted; the same command goes on",)
             raise
-        found.setdefault(dataset, {})[variant] = search.best.settings
+        found[dataset, variant] = search.best.settings
     names = {name for _, name in searches}
     first = next(iter(searches.values()))
     tuning = {
@@ -126,4 +134,4 @@ def tuned(
         "seed": first.plan.seed,
         "untuned": [variant.name for variant in study.variants if variant.name not in names],
     }
-    return replace(study, tuned=found, tuning=tuning)
+    return replace(study, tuned=_by_dataset(found), tuning=tuning)

@@ -57,7 +57,7 @@ def test_bad_settings_and_a_file_in_the_way_are_refused(tmp_path: Path) -> None:
 
 def test_a_preset_gives_a_variant_its_own_files(tmp_path: Path) -> None:
     """SASRec-whole is MQSATED by class, but a baseline by name: what `best` adds to MQSATED is not its own."""
-    for dataset in ("amazon-beauty", "yelp"):
+    for dataset in ("amazon-beauty", "amazon-sports-outdoors", "amazon-toys-games", "yelp"):
         both = Study(
             tmp_path, named_variants(["SASRec-whole", "MQSATED"]), [dataset], [1], {"preset": "best"}
         )

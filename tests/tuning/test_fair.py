@@ -23,14 +23,17 @@ from recbole_mqsa.tuning import fair
 from recbole_mqsa.tuning.search import Search
 
 
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials that take no time."""
+    monkeypatch.setattr(fair, "Search", partial(Search, worker=WORKER))
+
+
 def study(folder: Path, *names: str, **more: object) -> Study:
     return Study(folder, named_variants(names), ["ml-100k"], [1, 2], **more)  # type: ignore[arg-type]
 
 
-def test_every_variant_gets_its_own_settings_from_as_many_trials(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fair, "Search", partial(Search, worker=WORKER))
+def test_every_variant_gets_its_own_settings_from_as_many_trials(tmp_path: Path, toys: None) -> None:
     before = study(tmp_path, "Pop", "MQSATED")
     searches = fair.searches_of(before, 2)
     assert list(searches) == [("ml-100k", "MQSATED")]
@@ -71,9 +74,8 @@ def test_what_cannot_be_tuned_is_told_first(tmp_path: Path, capsys: pytest.Captu
     assert not (tmp_path / "out").exists()
 
 
-def test_no_variant_has_more_trials_than_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_variant_has_more_trials_than_another(tmp_path: Path, toys: None) -> None:
     """The report names one budget for all."""
-    monkeypatch.setattr(fair, "Search", partial(Search, worker=WORKER))
     once = study(tmp_path, "MQSATED")
     fair.tuned(once, fair.searches_of(once, 2), lambda _: None)
     with pytest.raises(UserError, match="holds a search of 2 trials, more than --tune=1; use --tune=2"):
@@ -81,10 +83,7 @@ def test_no_variant_has_more_trials_than_another(tmp_path: Path, monkeypatch: py
     assert len(fair.searches_of(once, 3)) == 1  # which goes on
 
 
-def test_a_search_does_not_go_on_once_runs_have_taken_its_best(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fair, "Search", partial(Search, worker=WORKER))
+def test_a_search_does_not_go_on_once_runs_have_taken_its_best(tmp_path: Path, toys: None) -> None:
     once = study(tmp_path, "MQSATED")
     searches = fair.searches_of(once, 2)
     after = fair.tuned(once, searches, lambda _: None)
@@ -97,10 +96,7 @@ def test_a_search_does_not_go_on_once_runs_have_taken_its_best(
     assert fair.found_so_far(once, fair.searches_of(once, 2)).tuned == after.tuned
 
 
-def test_an_interrupted_search_says_how_the_benchmark_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fair, "Search", partial(Search, worker=WORKER))
+def test_an_interrupted_search_says_how_the_benchmark_goes_on(tmp_path: Path, toys: None) -> None:
     once = study(tmp_path, "MQSATED")
 
     def interrupt(line: str) -> None:

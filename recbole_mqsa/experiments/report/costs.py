@@ -41,6 +41,7 @@ class Cost:
 
 
 def _total(result: Json) -> float:
+    """``seconds`` of older results lack the fit, so it is read where all have it."""
     fit = (result.get("memory") or {}).get("seconds", 0.0)
     return float(result["seconds"]["training"] + result["seconds"]["validation"] + fit)
 
